@@ -1,0 +1,40 @@
+"""Files that appear whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that takes the place of `path` when the block ends.
+
+    The temporary name lies in the same folder and keeps the suffixes of `path`, so
+    that writers which look at them still work. If the block raises, or is
+    cancelled, the temporary file or folder is removed and `path` is as it was.
+    """
+    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    _remove(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir():
+            _remove(path)
+        else:
+            _flush_to_disk(temporary)
+        temporary.replace(path)
+    finally:
+        _remove(temporary)
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,135 @@
+"""What a checkpoint says about itself; readable without loading torch."""
+
+import json
+import struct
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from napari_meunet.config import Frozen, LabelClass
+from napari_meunet.errors import MeUNetError
+
+BUNDLED = "fly-phantom"
+"""Name of the checkpoint that comes with the package."""
+
+COLORS = ("#000000", "#f28e2b", "#4e79a7", "#59a14f", "#e15759", "#b07aa1", "#edc948")
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class NetworkConfig(Frozen):
+    """The architecture of a cascade, see `napari_meunet.network.cascade`."""
+
+    n_classes: Annotated[int, Field(ge=2, le=256)]
+    features: tuple[Positive, Positive, Positive, Positive, Positive]
+    refinement_features: tuple[Positive, Positive, Positive]
+    fusion: Literal["post", "pre", "none"]
+
+
+class IntensityRule(Frozen):
+    """Percentiles of a volume that become 0 and 1 before the network.
+
+    Values outside are clipped, so metal specks and dead pixels change nothing.
+    """
+
+    low: Annotated[float, Field(ge=0, le=100)] = 0.1
+    high: Annotated[float, Field(ge=0, le=100)] = 99.9
+
+
+class Card(Frozen):
+    """The model card that travels inside the checkpoint.
+
+    Attributes
+    ----------
+    name, version
+        Of the model.
+    network
+        The architecture.
+    classes
+        What the label values mean, background first, one for every class.
+    spacing
+        Spacing of the training volumes, micrometres per voxel (z, y, x); None if
+        it is not known or varied freely.
+    intensity
+        How intensities are scaled; None feeds raw values, as the authors did.
+    data
+        What the model was trained on, in a sentence.
+    metrics
+        Figures measured on volumes that training never saw, by name.
+    licence
+        SPDX identifier, or ``"unknown"``.
+    command
+        The commands that made the model, in order.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    version: str
+    network: NetworkConfig
+    classes: tuple[LabelClass, ...]
+    spacing: tuple[float, float, float] | None = None
+    intensity: IntensityRule | None = IntensityRule()
+    data: str
+    metrics: dict[str, float] = Field(default_factory=dict)
+    licence: str
+    command: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_class_for_every_output(self) -> Self:
+        values = [label.value for label in self.classes]
+        if values != list(range(self.network.n_classes)):
+            raise ValueError(
+                "classes must be the values 0, 1, ... one for each of the "
+                f"{self.network.n_classes} outputs of the network, got {values}"
+            )
+        return self
+
+
+def checkpoint_path(model: str | Path) -> Path:
+    """Return the file of a bundled model or of a path.
+
+    Raises
+    ------
+    MeUNetError
+        If there is no such file.
+    """
+    if str(model) == BUNDLED:
+        model = Path(str(files(__package__) / "bundled" / f"{BUNDLED}.safetensors"))
+    path = Path(model)
+    if not path.is_file():
+        raise MeUNetError(
+            f"the model must be {BUNDLED!r} or a checkpoint file, got {str(model)!r}; "
+            "check the path"
+        )
+    return path
+
+
+def unnamed_classes(n_classes: int) -> tuple[LabelClass, ...]:
+    """Return classes for a model that does not name its own."""
+    names = ["background", *(f"class {value}" for value in range(1, n_classes))]
+    return tuple(
+        LabelClass(value=value, name=name, color=COLORS[value % len(COLORS)])
+        for value, name in enumerate(names)
+    )
+
+
+def read_card(path: Path) -> Card:
+    """Return the card of a safetensors checkpoint without reading the weights.
+
+    Raises
+    ------
+    MeUNetError
+        If the file is not a checkpoint of ours.
+    """
+    with path.open("rb") as file:
+        try:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, 10_000_000)))
+            text = header["__metadata__"]["card"]
+        except (struct.error, ValueError, KeyError, TypeError) as error:
+            raise MeUNetError(
+                "a model must be a .safetensors file with a card, as written by "
+                f"'meunet train', got {path.name}"
+            ) from error
+    return Card.from_json(text)

@@ -1,0 +1,152 @@
+"""Checkpoints: weights and a card in one safetensors file."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from napari_meunet.atomic import replacing
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import (
+    Card,
+    NetworkConfig,
+    checkpoint_path,
+    read_card,
+    unnamed_classes,
+)
+from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Trained weights and the card that describes them.
+
+    Attributes
+    ----------
+    weights
+        State dict of `Cascade`, float32.
+    card
+        Architecture, classes and provenance.
+    """
+
+    weights: Mapping[str, Tensor]
+    card: Card
+
+    def build(self) -> Cascade:
+        """Return the network with the weights in it, in evaluation mode.
+
+        Raises
+        ------
+        MeUNetError
+            If the weights do not fit the architecture on the card.
+        """
+        network = Cascade(**self.card.network.model_dump())
+        try:
+            network.load_state_dict(dict(self.weights), strict=True)
+        except RuntimeError as error:
+            raise MeUNetError(
+                f"the weights must fit the network on the card of "
+                f"{self.card.name!r}, got: {error}; use the file as it was saved"
+            ) from error
+        return network.eval()
+
+    def digest(self) -> str:
+        """Return a SHA-256 of names, shapes and values: what a run is tied to."""
+        digest = hashlib.sha256(self.card.network.model_dump_json().encode())
+        for name, tensor in sorted(self.weights.items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write `checkpoint`; convolution weights as fp16, the rest as it is.
+
+    BatchNorm statistics stay float32: variances leave the range of fp16.
+    """
+    weights = {
+        name: (tensor.half() if tensor.ndim > 1 else tensor).contiguous()
+        for name, tensor in checkpoint.weights.items()
+    }
+    card = checkpoint.card.model_dump_json()
+    with replacing(path) as temporary:
+        save_file(weights, temporary, metadata={"card": card})
+
+
+def load_checkpoint(model: str | Path) -> Checkpoint:
+    """Read a checkpoint by the name of a bundled one, or from a file.
+
+    Parameters
+    ----------
+    model
+        ``"fly-phantom"``, a ``.safetensors`` file of ours, or a ``.pt`` file of the
+        authors: their training dict or a bare state dict of stage 1.
+
+    Raises
+    ------
+    MeUNetError
+        If there is no such model or the file is not a checkpoint.
+    """
+    path = checkpoint_path(model)
+    if path.suffix in {".pt", ".pth"}:
+        return _load_authors_checkpoint(path)
+    card = read_card(path)
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise MeUNetError(
+            f"the weights of {path.name} must be complete, got: {error}; copy the "
+            "file again"
+        ) from error
+    return Checkpoint({name: _widened(weights[name]) for name in weights}, card)
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _load_authors_checkpoint(path: Path) -> Checkpoint:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise MeUNetError(
+            "a .pt file must be a state dict that loads with weights_only=True, got "
+            f"{path.name}: {error}"
+        ) from error
+    weights = content.get("model_state_dict", content)
+    features = _features_of(weights, path)
+    n_classes = len(weights["conv_out.bias"])
+    network = NetworkConfig(
+        n_classes=n_classes,
+        features=features,
+        refinement_features=REFINEMENT_FEATURES,
+        fusion="none",
+    )
+    card = Card(
+        name=path.stem,
+        version="unknown",
+        network=network,
+        classes=unnamed_classes(n_classes),
+        intensity=None,
+        data="unknown; a stage-1 checkpoint in the authors' format",
+        licence="unknown",
+    )
+    return Checkpoint(
+        {f"stage1.{name}": _widened(tensor) for name, tensor in weights.items()}, card
+    )
+
+
+def _features_of(weights: Mapping[str, Tensor], path: Path) -> tuple[int, ...]:
+    try:
+        return tuple(len(weights[f"enc{level}.0.0.weight"]) for level in range(1, 6))
+    except (KeyError, TypeError) as error:
+        raise MeUNetError(
+            "a .pt file must hold the stage-1 weights enc1 ... conv_out, got "
+            f"{path.name} without {error}; convert other networks first"
+        ) from error

@@ -1,0 +1,136 @@
+"""The volume: a microCT scan that is read lazily, plane by plane or block by block."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.config import Shape
+from napari_meunet.errors import MeUNetError
+
+
+class Planes(Protocol):
+    """What a file format gives: an array-like that reads only what is indexed.
+
+    Indexing takes a tuple of up to three slices or integers, as numpy does, and is
+    cheapest for whole consecutive planes. It may be called from several threads.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along (z, y, x)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the voxels."""
+        ...
+
+    def __getitem__(self, index: Any, /) -> NDArray[Any]:
+        """Read a part."""
+        ...
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """Size of a voxel.
+
+    Attributes
+    ----------
+    zyx
+        Micrometres per voxel along (z, y, x), all positive.
+    origin
+        Where the numbers were read: ``"ImageJ TIFF"``, ``"given by the user"``.
+    """
+
+    zyx: tuple[float, float, float]
+    origin: str
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that are not positive and finite."""
+        if not all(np.isfinite(size) and size > 0 for size in self.zyx):
+            raise MeUNetError(
+                f"spacing must be positive along every axis, got {self.zyx}; "
+                "pass --spacing Z Y X in micrometres"
+            )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a volume comes from.
+
+    Attributes
+    ----------
+    path
+        File or folder; None for an array in memory.
+    format
+        For people: ``"ImageJ TIFF"``, ``"folder of 200 TIFF slices"``.
+    n_bytes
+        Size on disk.
+    """
+
+    path: Path | None
+    format: str
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A scan, opened but not read.
+
+    Attributes
+    ----------
+    planes
+        The voxels, ``(z, y, x)``, in the file's own data type.
+    spacing
+        None if the file does not say.
+    source
+        Where it comes from.
+    chunks
+        Voxels that are read together along (z, y, x): the blocks of `data`.
+    """
+
+    planes: Planes
+    spacing: Spacing | None
+    source: Source
+    chunks: Shape
+
+    @classmethod
+    def from_array(
+        cls, array: Planes, spacing: Spacing | None = None, chunks: Shape | None = None
+    ) -> Self:
+        """Wrap an array-like ``(z, y, x)`` that is not a file."""
+        z, y, x = array.shape
+        source = Source(None, "array", z * y * x * array.dtype.itemsize)
+        return cls(array, spacing, source, chunks or (1, y, x))
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels along (z, y, x)."""
+        z, y, x = self.planes.shape
+        return z, y, x
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the voxels."""
+        return self.planes.dtype
+
+    @cached_property
+    def data(self) -> da.Array:
+        """The voxels as a lazy Dask array ``(z, y, x)``, for viewers."""
+        return da.from_array(self.planes, chunks=self.chunks, name=False)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Return planes ``start:stop`` as an array ``(stop - start, y, x)``.
+
+        This is the engine's way in: it bypasses Dask.
+        """
+        return np.asarray(self.planes[start:stop])
+
+    def with_spacing(self, zyx: tuple[float, float, float]) -> Self:
+        """Return the same volume with a spacing that a person gave."""
+        return replace(self, spacing=Spacing(zyx, "given by the user"))
