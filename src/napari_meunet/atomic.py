@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from napari_meunet.errors import MeUNetError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -22,13 +24,33 @@ def replacing(path: Path) -> Iterator[Path]:
         if temporary.is_dir():
             _remove(path)
         else:
-            _flush_to_disk(temporary)
+            flush_to_disk(temporary)
         temporary.replace(path)
     finally:
         _remove(temporary)
 
 
-def _flush_to_disk(path: Path) -> None:
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write at `path` into words for the user.
+
+    Raises
+    ------
+    MeUNetError
+        If the block raises an `OSError`: a folder that is missing or read-only, a
+        full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise MeUNetError(
+            f"{path} must be writable, got {error.strerror or error}; choose a folder "
+            "that you may write to and that has room"
+        ) from error
+
+
+def flush_to_disk(path: Path) -> None:
+    """Return when all that was written to a file, or into its map, is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

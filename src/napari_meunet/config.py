@@ -2,7 +2,14 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from napari_meunet.errors import MeUNetError
 
@@ -80,10 +87,15 @@ class SegmentationConfig(Frozen):
         Bytes that the run may take on the device where it computes; None takes
         half of what is free there.
     slab
-        Planes per step, a multiple of 16; None lets the plan decide.
-    halo
-        Voxels around a column when the section is cut: 96 is exact, 48 is a
-        declared approximation.
+        Planes per step of the exact preset, a multiple of 16; None lets the plan
+        decide.
+    columns
+        Parts of the section along (y, x) of the exact preset; None takes as few as
+        fit the memory.
+    exact_halo
+        Whether columns overlap so far that the labels do not depend on how the
+        section is cut. False lets them overlap by 48 voxels, a declared approximation
+        that is faster where columns are narrow.
     overwrite_corrected
         Let the model write over voxels that a person has corrected.
     """
@@ -93,7 +105,8 @@ class SegmentationConfig(Frozen):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     memory: Annotated[int, Field(gt=0)] | None = None
     slab: Annotated[int, Field(gt=0, multiple_of=16)] | None = None
-    halo: Literal[96, 48] = 96
+    columns: tuple[PositiveInt, PositiveInt] | None = None
+    exact_halo: bool = True
     overwrite_corrected: bool = False
 
 

@@ -9,3 +9,22 @@ class MeUNetError(Exception):
     --spacing Z Y X in micrometres``. It does not derive from `RuntimeError`,
     because napari's generator workers swallow that class.
     """
+
+
+class ChoiceError(MeUNetError):
+    """A file holds several of something, and one must be chosen.
+
+    Parameters
+    ----------
+    message
+        For the user.
+    name
+        What must be chosen: ``"channel"`` or ``"time"``.
+    size
+        How many there are; the choice is counted from 0.
+    """
+
+    def __init__(self, message: str, name: str, size: int) -> None:
+        super().__init__(message)
+        self.name = name
+        self.size = size

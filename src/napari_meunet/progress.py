@@ -25,3 +25,29 @@ class Progress:
     unit: str
     message: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Pace:
+    """Estimates the time left from the steps seen so far.
+
+    Work that an earlier run has done does not count, so a resumed run does not look
+    faster than it is.
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def seconds_left(self, step: Progress, now: float) -> float | None:
+        """Return the seconds left after `step`, seen at `now` seconds.
+
+        Returns
+        -------
+        float or None
+            None until some work was done between two steps.
+        """
+        if self._first is None:
+            self._first = now, step.done
+        start, done_before = self._first
+        if step.done <= done_before:
+            return None
+        return (now - start) * (step.total - step.done) / (step.done - done_before)

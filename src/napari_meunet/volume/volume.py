@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 
+GIVEN = "given by the user"
+"""Origin of a spacing that a person gave; it counts more than what a file says."""
+
 
 class Planes(Protocol):
     """What a file format gives: an array-like that reads only what is indexed.
@@ -70,12 +73,12 @@ class Source:
     format
         For people: ``"ImageJ TIFF"``, ``"folder of 200 TIFF slices"``.
     n_bytes
-        Size on disk.
+        Size on disk; None where adding it up would take long.
     """
 
     path: Path | None
     format: str
-    n_bytes: int
+    n_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,16 @@ class Volume:
     source
         Where it comes from.
     chunks
-        Voxels that are read together along (z, y, x): the blocks of `data`.
+        Blocks of `data` along (z, y, x), which viewers read whole.
+    lower
+        The same scan at lower resolutions, finest first, where the file holds them.
     """
 
     planes: Planes
     spacing: Spacing | None
     source: Source
     chunks: Shape
+    lower: tuple[Self, ...] = ()
 
     @classmethod
     def from_array(
@@ -122,15 +128,36 @@ class Volume:
     @cached_property
     def data(self) -> da.Array:
         """The voxels as a lazy Dask array ``(z, y, x)``, for viewers."""
-        return da.from_array(self.planes, chunks=self.chunks, name=False)
+        meta = np.empty((0, 0, 0), self.dtype)
+        planes = _OnlyIndexed(self.planes)
+        return da.from_array(planes, chunks=self.chunks, name=False, meta=meta)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return planes ``start:stop`` as an array ``(stop - start, y, x)``.
 
-        This is the engine's way in: it bypasses Dask.
+        This is the engine's way in: it bypasses Dask. The array may be a read-only
+        view of a memory-mapped file.
         """
         return np.asarray(self.planes[start:stop])
 
     def with_spacing(self, zyx: tuple[float, float, float]) -> Self:
         """Return the same volume with a spacing that a person gave."""
-        return replace(self, spacing=Spacing(zyx, "given by the user"))
+        return replace(self, spacing=Spacing(zyx, GIVEN))
+
+
+@dataclass(frozen=True)
+class _OnlyIndexed:
+    """Planes without a `copy`: Dask calls it, and so reads a memory map whole."""
+
+    planes: Planes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.planes.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.planes.dtype
+
+    def __getitem__(self, index: Any, /) -> NDArray[Any]:
+        return self.planes[index]

@@ -1,0 +1,1 @@
+"""One file for each format that `napari_meunet.volume.open` reads."""

@@ -1,0 +1,205 @@
+"""OME-Zarr 0.4 (Zarr v2) and 0.5 (Zarr v3), and bare Zarr arrays."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.volume.formats.axes import (
+    Selection,
+    last_axes,
+    select_zyx,
+    selected_shape,
+)
+from napari_meunet.volume.formats.units import complete_spacing, micrometres
+from napari_meunet.volume.volume import Source, Spacing, Volume
+
+MARKERS = ("zarr.json", ".zarray", ".zgroup")
+"""Files of which a Zarr folder has one."""
+
+_LARGEST_SLAB = 512 * 2**20
+
+_Level = tuple[zarr.Array, str, Spacing | None]
+"""A resolution: array, axes, spacing."""
+
+
+def open_ome_zarr(path: Path, channel: int | None, time: int | None) -> Volume:
+    """Return the highest resolution of an OME-Zarr image, or a Zarr array (z, y, x).
+
+    The folder that bioformats2raw writes is opened at its first image, ``0``.
+
+    Raises
+    ------
+    MeUNetError
+        If there is no image in the folder or its metadata are damaged, if the image
+        is 2-D, or if it asks for a channel or a time.
+    """
+    try:
+        node = _image(zarr.open(path, mode="r"), path)
+        if isinstance(node, zarr.Array):
+            levels: list[_Level] = [(node, last_axes("tczyx", node.ndim), None)]
+            name = f"Zarr v{node.metadata.zarr_format} array"
+        else:
+            levels = _levels(node)
+            name = f"OME-Zarr, Zarr v{node.metadata.zarr_format}"
+            name += "" if levels[0][2] else ", voxel size without a unit"
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise MeUNetError(
+            f"the metadata of a Zarr folder must be whole, got {path} ({error}); copy "
+            "it again"
+        ) from error
+    volumes = []
+    for array, axes, spacing in levels:
+        selection = select_zyx(axes, array.shape, channel, time)
+        planes = ZarrPlanes(array, selection)
+        chunks = selected_shape(array.chunks, selection)
+        # Adding up the size on disk would touch each of perhaps a million files.
+        volumes.append(Volume(planes, spacing, Source(path, name, None), chunks))
+    full, *lower = volumes
+    return replace(full, lower=tuple(lower))
+
+
+def _image(node: zarr.Group | zarr.Array, path: Path) -> zarr.Group | zarr.Array:
+    if isinstance(node, zarr.Array) or "multiscales" in _ome(node):
+        return node
+    if "bioformats2raw.layout" in _ome(node) and "0" in node:
+        return node["0"]
+    raise MeUNetError(
+        f"a Zarr folder must be an OME-Zarr image or an array, got {path} with "
+        f"{', '.join(sorted(node.keys())) or 'nothing'} in it; open one of these"
+    )
+
+
+def _ome(group: zarr.Group) -> Any:
+    """Return the OME metadata: nested since version 0.5."""
+    return group.attrs.get("ome", group.attrs)
+
+
+def _levels(group: zarr.Group) -> list[_Level]:
+    """Return array, axes and spacing of every resolution, finest first."""
+    multiscale = _ome(group)["multiscales"][0]
+    datasets = multiscale["datasets"]
+    arrays = [group[dataset["path"]] for dataset in datasets]
+    n_axes = arrays[0].ndim
+    # Before version 0.4 axes had names only, and before 0.3 not even that.
+    listed = [
+        axis if isinstance(axis, dict) else {"name": axis}
+        for axis in multiscale.get("axes") or last_axes("tczyx", n_axes)
+    ]
+    letters = {"channel": "c", "time": "t"}
+    axes = "".join(
+        letters.get(axis.get("type", ""), axis["name"][:1].lower()) for axis in listed
+    )
+    units = dict(zip(axes, (axis.get("unit") for axis in listed), strict=True))
+    common = _scale(multiscale, n_axes)
+    return [
+        (array, axes, _spacing(axes, common * _scale(dataset, n_axes), units))
+        for array, dataset in zip(arrays, datasets, strict=True)
+    ]
+
+
+def _spacing(
+    axes: str, scale: NDArray[np.float64], units: dict[str, str | None]
+) -> Spacing | None:
+    """Return a spacing if z, y and x have a size and a unit of length."""
+    sizes = dict(zip(axes, scale, strict=True))
+    zyx = [micrometres(sizes.get(axis, 0.0), units.get(axis)) for axis in "zyx"]
+    return complete_spacing(zyx, "OME-Zarr")
+
+
+def _scale(holder: dict[str, Any], n_axes: int) -> NDArray[np.float64]:
+    """Return the product of the scales of a dataset or multiscale."""
+    scales = [
+        np.array(transformation["scale"], float)
+        for transformation in holder.get("coordinateTransformations", [])
+        if transformation["type"] == "scale"
+    ]
+    product: NDArray[np.float64] = np.prod([np.ones(n_axes), *scales], axis=0)
+    return product
+
+
+class ZarrPlanes:
+    """A Zarr array that is also cheap to read a few planes at a time.
+
+    A chunk is many planes deep. The slab of chunks that whole planes were last read
+    from is kept, if it takes no more than 512 MiB, so that reading plane after plane
+    decodes every chunk once.
+
+    Parameters
+    ----------
+    array
+        The Zarr array.
+    selection
+        Leaves (z, y, x) of its axes.
+    """
+
+    def __init__(self, array: zarr.Array, selection: Selection) -> None:
+        self.shape = selected_shape(array.shape, selection)
+        self.dtype: np.dtype[Any] = array.dtype
+        self._array = array
+        self._selection = selection
+        _, y, x = self.shape
+        self._depth = selected_shape(array.chunks, selection)[0]
+        self._keeps_slab = (
+            self._depth > 1
+            and self._depth * y * x * self.dtype.itemsize <= _LARGEST_SLAB
+        )
+        self._lock = threading.Lock()
+        self._slab_number = -1
+        self._slab: NDArray[Any] = np.empty((0, y, x), self.dtype)
+
+    def __getitem__(self, index: Any, /) -> NDArray[Any]:
+        """Read a part.
+
+        Raises
+        ------
+        MeUNetError
+            If a chunk is damaged.
+        """
+        z, *yx = index if isinstance(index, tuple) else (index,)
+        whole_planes = all(
+            isinstance(part, slice) and part.indices(size) == (0, size, 1)
+            for part, size in zip(yx, self.shape[1:], strict=False)
+        )
+        if self._keeps_slab and whole_planes and isinstance(z, slice) and not z.step:
+            start, stop, _ = z.indices(self.shape[0])
+            return self._planes(start, max(start, stop))
+        return self._read((z, *yx))
+
+    def _planes(self, start: int, stop: int) -> NDArray[Any]:
+        planes = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        while start < stop:
+            number, offset = divmod(start, self._depth)
+            slab = self._slab_of_planes(number)[offset:][: stop - start]
+            planes[len(planes) - (stop - start) :][: len(slab)] = slab
+            start += len(slab)
+        return planes
+
+    def _slab_of_planes(self, number: int) -> NDArray[Any]:
+        with self._lock:
+            if number != self._slab_number:
+                first = number * self._depth
+                self._slab = self._slab[:0].copy()  # never hold two
+                self._slab_number = -1
+                self._slab = self._read((slice(first, first + self._depth),))
+                self._slab_number = number
+            return self._slab
+
+    def _read(self, index: tuple[Any, ...]) -> NDArray[Any]:
+        parts = iter(index)
+        index_of_array = tuple(
+            next(parts, part) if isinstance(part, slice) else part
+            for part in self._selection
+        )
+        try:
+            return np.asarray(self._array[index_of_array])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise MeUNetError(
+                f"every chunk must decode, got {error} in {self._array.store_path}; "
+                "the data are damaged, copy them again"
+            ) from error

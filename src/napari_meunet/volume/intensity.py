@@ -1,0 +1,60 @@
+"""The range of grey values that a network's normalisation is based on."""
+
+import numpy as np
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.volume.volume import Volume
+
+N_PLANES = 32
+N_VOXELS = 2_000_000
+
+
+def intensity_range(
+    volume: Volume, low_percentile: float, high_percentile: float
+) -> tuple[float, float]:
+    """Return two percentiles of the grey values, the lower one first.
+
+    They are those of a sample that depends on the shape alone, so that a copy of a
+    scan in another format gives the same numbers: up to `N_PLANES` planes, evenly
+    spaced from the first to the last, and in each plane every n-th voxel along y and
+    x, with n as small as keeps the sample within about `N_VOXELS`. If the
+    percentiles coincide, as in a scan that is nearly all air, the least and greatest
+    value of the sample are returned.
+
+    Parameters
+    ----------
+    volume
+        The scan; NaN and infinite voxels are left out.
+    low_percentile, high_percentile
+        From 0 to 100.
+
+    Raises
+    ------
+    MeUNetError
+        If the sample has one value only, or no finite one.
+    """
+    values = _sample(volume)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        raise MeUNetError(
+            f"a volume needs finite voxels, got none in {volume.source.path}; check "
+            "how it was exported"
+        )
+    least, greatest = float(values.min()), float(values.max())
+    if least == greatest:
+        raise MeUNetError(
+            f"a volume needs at least two grey values, got {least:g} everywhere in "
+            f"{volume.source.path}; check how it was exported"
+        )
+    low, high = map(float, np.percentile(values, (low_percentile, high_percentile)))
+    return (low, high) if low < high else (least, greatest)
+
+
+def _sample(volume: Volume) -> np.ndarray:
+    z, y, x = volume.shape
+    n_planes = min(N_PLANES, z)
+    step = max(1, int(np.ceil(np.sqrt(n_planes * y * x / N_VOXELS))))
+    numbers = np.linspace(0, z - 1, n_planes).round().astype(int).tolist()
+    return np.concatenate(
+        [volume.read(n, n + 1)[0, ::step, ::step].ravel() for n in numbers]
+    )

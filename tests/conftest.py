@@ -1,0 +1,21 @@
+"""What tests of several rooms share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Return the folder of real scans beside the repository, or skip the test."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real scans (../shared/data) are not on this machine")
+    return folder
+
+
+@pytest.fixture
+def rng():
+    """Return a random generator that gives the same numbers in every run."""
+    return np.random.default_rng(2022)

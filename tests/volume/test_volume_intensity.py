@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.volume import intensity
+from napari_meunet.volume.intensity import intensity_range
+from napari_meunet.volume.volume import Volume
+
+
+def test_a_small_volume_is_sampled_whole():
+    array = np.arange(1001, dtype=np.int16).reshape(7, 11, 13)
+    volume = Volume.from_array(array)
+    assert intensity_range(volume, 0, 100) == (0.0, 1000.0)
+    assert intensity_range(volume, 1, 99.5) == (10.0, 995.0)
+
+
+def test_the_sample_is_evenly_spaced_planes_with_every_nth_voxel(monkeypatch):
+    monkeypatch.setattr(intensity, "N_PLANES", 3)
+    monkeypatch.setattr(intensity, "N_VOXELS", 3 * 4 * 4)
+    array = np.random.default_rng(0).integers(0, 1000, (9, 8, 8))
+    sample = array[[0, 4, 8], ::2, ::2]
+    expected = tuple(np.percentile(sample, (10, 90)))
+    assert intensity_range(Volume.from_array(array), 10, 90) == expected
+
+
+@given(st.integers(1, 200), st.integers(1, 400), st.integers(1, 400))
+def test_the_sample_is_small_and_reads_few_planes(z, y, x):
+    planes = []
+
+    class Counting:
+        shape, dtype = (z, y, x), np.dtype(np.uint8)
+
+        def __getitem__(self, index):
+            planes.append(index)
+            return np.broadcast_to(np.uint8(0), (1, y, x))
+
+    sample = intensity._sample(Volume.from_array(Counting()))
+    assert len(planes) == min(z, intensity.N_PLANES)
+    assert planes[0] == slice(0, 1)
+    assert planes[-1] == slice(z - 1, z)
+    assert 0 < sample.size <= 1.2 * intensity.N_VOXELS
+
+
+def test_what_is_not_finite_does_not_count():
+    array = np.array([np.nan, -np.inf, 1.0, 2.0, 3.0, np.inf], np.float32)
+    volume = Volume.from_array(array.reshape(1, 2, 3))
+    assert intensity_range(volume, 0, 100) == (1.0, 3.0)
+
+
+def test_percentiles_that_coincide_give_way_to_the_extremes():
+    """One bright voxel in a thousand of air leaves no range at 0.5 to 99.5 %."""
+    array = np.zeros((10, 10, 10), np.uint8)
+    array[3, 4, 5] = 200
+    assert intensity_range(Volume.from_array(array), 0.5, 99.5) == (0.0, 200.0)
+
+
+def test_a_constant_volume_is_refused_with_its_value():
+    volume = Volume.from_array(np.full((3, 4, 5), 7, np.uint8))
+    with pytest.raises(MeUNetError, match="got 7 everywhere"):
+        intensity_range(volume, 0.5, 99.5)
+
+
+def test_a_volume_without_a_finite_voxel_is_refused():
+    volume = Volume.from_array(np.full((3, 4, 5), np.nan))
+    with pytest.raises(MeUNetError, match="needs finite voxels, got none"):
+        intensity_range(volume, 0.5, 99.5)
