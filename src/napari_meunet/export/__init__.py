@@ -1,0 +1,1 @@
+"""Labels as files that other programs read, and as pictures."""

@@ -1,0 +1,85 @@
+"""Boxes of voxels: what an index of an array ``(z, y, x)`` stands for."""
+
+import operator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.config import Shape
+
+Box = tuple[slice, slice, slice]
+"""Consecutive voxels along (z, y, x); start and stop are given, the step is 1."""
+
+
+def box_at(start: Shape, extent: tuple[int, ...]) -> Box:
+    """Return the box of `extent` voxels whose first corner is `start`."""
+    z, y, x = (slice(first, first + n) for first, n in zip(start, extent, strict=True))
+    return z, y, x
+
+
+def extent(box: Box) -> Shape:
+    """Return the voxels of a box along (z, y, x)."""
+    z, y, x = (part.stop - part.start for part in box)
+    return z, y, x
+
+
+def contains(outer: Box, inner: Box) -> bool:
+    """Tell whether `inner` lies within `outer`."""
+    return all(
+        a.start <= b.start and b.stop <= a.stop
+        for a, b in zip(outer, inner, strict=True)
+    )
+
+
+def within(outer: Box, inner: Box) -> Box:
+    """Return `inner` as an index of the array that holds `outer`."""
+    z, y, x = (
+        slice(b.start - a.start, b.stop - a.start)
+        for a, b in zip(outer, inner, strict=True)
+    )
+    return z, y, x
+
+
+def indexed_box(index: object, shape: Shape) -> Box | None:
+    """Return the box that NumPy's basic indexing addresses in an array of `shape`.
+
+    An integer counts as one voxel. None if the index is not made of integers, one
+    Ellipsis and slices of step 1.
+
+    Raises
+    ------
+    IndexError
+        If an integer lies outside of its axis.
+    """
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if any(part is Ellipsis for part in parts):
+        place = next(i for i, part in enumerate(parts) if part is Ellipsis)
+        missing = len(shape) - len(parts) + 1
+        parts[place : place + 1] = [slice(None)] * missing
+    parts += [slice(None)] * (len(shape) - len(parts))
+    if len(parts) != len(shape):
+        return None
+    spans = [_span(part, n) for part, n in zip(parts, shape, strict=True)]
+    z, y, x = spans
+    if z is None or y is None or x is None:
+        return None
+    return z, y, x
+
+
+def points_box(points: tuple[NDArray[np.integer], ...]) -> Box:
+    """Return the smallest box around points, one index array for each of (z, y, x)."""
+    z, y, x = (slice(int(axis.min()), int(axis.max()) + 1) for axis in points)
+    return z, y, x
+
+
+def _span(part: object, n: int) -> slice | None:
+    """Return the voxels that `part` addresses on an axis of `n`, if consecutive."""
+    if isinstance(part, slice):
+        start, stop, step = part.indices(n)
+        return slice(start, max(start, stop)) if step == 1 else None
+    if isinstance(part, bool | np.bool) or not isinstance(part, int | np.integer):
+        return None
+    at = operator.index(part)
+    if not -n <= at < n:
+        raise IndexError(f"index must lie within an axis of {n} voxels, got {at}")
+    return slice(at % n, at % n + 1)

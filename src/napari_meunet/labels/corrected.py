@@ -1,0 +1,89 @@
+"""Which voxels a person has set: one bit each, on disk."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.config import Shape
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import Box
+
+
+def corrected_bytes(shape: Shape) -> int:
+    """Return the size of the mask's file: bits, each row of x in whole bytes."""
+    z, y, x = shape
+    return z * y * -(-x // 8)
+
+
+class Corrected:
+    """A mask ``(z, y, x)`` of corrected voxels, eight to a byte along x.
+
+    Voxel x is bit ``x % 8``, counted from the lowest, of byte ``x // 8``. The file
+    is sparse: untouched regions take no room.
+
+    Parameters
+    ----------
+    path
+        What `create` wrote.
+    shape
+        Voxels along (z, y, x).
+    writable
+        False maps the file for reading only.
+
+    Raises
+    ------
+    MeUNetError
+        If the file is missing or of another size.
+    """
+
+    def __init__(self, path: Path, shape: Shape, *, writable: bool) -> None:
+        size = path.stat().st_size if path.exists() else 0
+        if size != corrected_bytes(shape):
+            raise MeUNetError(
+                f"{path} must hold {corrected_bytes(shape)} bytes for labels of shape "
+                f"{shape}, got {size}; restore the file"
+            )
+        z, y, x = shape
+        self._bits = np.memmap(
+            path, np.uint8, "r+" if writable else "r", shape=(z, y, -(-x // 8))
+        )
+
+    @staticmethod
+    def create(path: Path, shape: Shape) -> None:
+        """Write an empty mask; takes no room where the file system knows holes."""
+        with path.open("wb") as file:
+            file.truncate(corrected_bytes(shape))
+
+    def any(self, box: Box) -> bool:
+        """Tell, fast, whether corrected voxels may lie in a box.
+
+        False is certain; True may be due to up to seven voxels beside the box.
+        """
+        return bool(self._bits[_bytes_of(box)].any())
+
+    def read(self, box: Box) -> NDArray[np.bool]:
+        """Return the mask of a box."""
+        bits = np.unpackbits(self._bits[_bytes_of(box)], axis=2, bitorder="little")
+        return bits[:, :, _bits_of(box)].astype(bool)
+
+    def write(self, box: Box, mask: NDArray[np.bool]) -> None:
+        """Replace the mask of a box; the voxels around it stay as they are."""
+        place = _bytes_of(box)
+        bits = np.unpackbits(self._bits[place], axis=2, bitorder="little")
+        bits[:, :, _bits_of(box)] = mask
+        self._bits[place] = np.packbits(bits, axis=2, bitorder="little")
+
+    def flush(self) -> None:
+        """Return when the mask is on the disk."""
+        self._bits.flush()
+
+
+def _bytes_of(box: Box) -> Box:
+    z, y, x = box
+    return z, y, slice(x.start // 8, -(-x.stop // 8))
+
+
+def _bits_of(box: Box) -> slice:
+    first = box[2].start // 8 * 8
+    return slice(box[2].start - first, box[2].stop - first)

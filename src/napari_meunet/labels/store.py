@@ -1,0 +1,350 @@
+"""The labels of one scan on disk: who may write, and what the last run did."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from napari_meunet.atomic import writing
+from napari_meunet.config import LabelClass, Shape
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.corrected import Corrected
+from napari_meunet.labels.editable import EditableLabels
+from napari_meunet.labels.lock import WriteLock
+from napari_meunet.labels.manifest import Manifest, RunRecord, ScanRecord, SpacingRecord
+from napari_meunet.labels.tiff import LabelMap
+from napari_meunet.labels.voxels import Voxels
+from napari_meunet.volume.fingerprint import fingerprint
+from napari_meunet.volume.volume import GIVEN, Spacing, Volume
+
+
+class LabelStore:
+    """A labels folder, opened; made by `create`, `open` or `open_or_create`.
+
+    The model writes with `write`, a person through `editable`; both may do so at the
+    same time. A person's voxels are corrected, and the model leaves them alone. What
+    was written survives the death of the process, and with `flush` that of the
+    machine. It is a context manager that closes itself.
+
+    Attributes
+    ----------
+    folder
+        The labels folder.
+    manifest
+        What it says about itself.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self.folder = folder
+        self.manifest = Manifest.read(folder)
+        self._manifest_lock = threading.Lock()
+        self._lock = WriteLock(folder) if writable else None
+        if self._lock:
+            self._lock.acquire()
+        try:
+            # again: the last writer may have changed it until the lock was free
+            self.manifest = Manifest.read(folder)
+            self._voxels = Voxels(folder, self.manifest.scan.shape, writable=writable)
+        except MeUNetError:
+            self._unlock()
+            raise
+
+    @classmethod
+    def create(
+        cls, folder: Path, volume: Volume, classes: tuple[LabelClass, ...]
+    ) -> Self:
+        """Create a folder of zeros for a scan, and open it for writing.
+
+        The folder appears complete or not at all. The voxels take no room on the
+        disk before they are written, where the file system knows holes.
+
+        Raises
+        ------
+        MeUNetError
+            If `folder` exists, cannot be written, or its disk could not hold all
+            voxels.
+        """
+        if folder.exists():
+            raise MeUNetError(
+                f"{folder} must not exist yet, got an existing one; open it, or remove "
+                "it to start anew"
+            )
+        path = volume.source.path
+        spacing = volume.spacing
+        manifest = Manifest(
+            scan=ScanRecord(
+                name=path.name if path else volume.source.format,
+                fingerprint=fingerprint(volume),
+                shape=volume.shape,
+            ),
+            spacing=spacing and SpacingRecord(zyx=spacing.zyx, origin=spacing.origin),
+            classes=classes,
+        )
+        with (
+            writing(folder.parent),
+            TemporaryDirectory(prefix=".partial-", dir=folder.parent) as temporary,
+        ):
+            unfinished = Path(temporary) / folder.name
+            unfinished.mkdir()
+            Voxels.create(unfinished, volume.shape, spacing)
+            manifest.write(unfinished)
+            unfinished.rename(folder)
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path, *, writable: bool = True) -> Self:
+        """Open a labels folder.
+
+        Parameters
+        ----------
+        folder
+            What `create` made.
+        writable
+            Only one opening at a time can be; reading is always allowed.
+
+        Raises
+        ------
+        MeUNetError
+            If `folder` is no labels folder, is damaged, of a newer format, read-only
+            or open for writing elsewhere.
+        """
+        return cls(folder, writable=writable)
+
+    @classmethod
+    def open_or_create(
+        cls, folder: Path, volume: Volume, classes: tuple[LabelClass, ...]
+    ) -> Self:
+        """Open the folder of a scan for writing; create it if there is none.
+
+        An existing folder takes over the names and colours of `classes`, and the
+        spacing of the scan if the folder has none or a person gave it.
+
+        Raises
+        ------
+        MeUNetError
+            As `create` and `open`, or if the folder belongs to another scan, or its
+            classes have other values.
+        """
+        if not folder.exists():
+            return cls.create(folder, volume, classes)
+        store = cls.open(folder)
+        try:
+            store.require_scan(volume)
+            store.rename_classes(classes)
+            spacing = volume.spacing
+            if spacing and (store.spacing is None or spacing.origin == GIVEN):
+                store.set_spacing(spacing)
+        except MeUNetError:
+            store.close()
+            raise
+        return store
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels along (z, y, x)."""
+        return self.manifest.scan.shape
+
+    @property
+    def spacing(self) -> Spacing | None:
+        """Size of a voxel, None if unknown."""
+        return self.manifest.spacing_um()
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]:
+        """What the label values stand for."""
+        return self.manifest.classes
+
+    @property
+    def writable(self) -> bool:
+        """Whether the store is open for writing: opened so, and not closed."""
+        return self._voxels.writable
+
+    @property
+    def labels(self) -> LabelMap:
+        """The labels, uint8 ``(z, y, x)``, as a memory map; for reading."""
+        return self._voxels.labels
+
+    @property
+    def corrected(self) -> Corrected:
+        """The mask of voxels that a person set; for reading."""
+        return self._voxels.corrected
+
+    def editable(self) -> EditableLabels:
+        """Return the labels as an array for a person to paint on.
+
+        Raises
+        ------
+        MeUNetError
+            If the store is not open for writing.
+        """
+        self._voxels.require_writable()
+        return EditableLabels(self._voxels)
+
+    def write(
+        self,
+        start: Shape,
+        block: NDArray[np.uint8],
+        *,
+        overwrite_corrected: bool = False,
+    ) -> None:
+        """Write what the model says; safe beside a person who paints.
+
+        Parameters
+        ----------
+        start
+            First voxel along (z, y, x).
+        block
+            Labels, uint8 ``(z, y, x)``.
+        overwrite_corrected
+            False leaves corrected voxels as they are. True writes over them, and
+            they are corrected no more.
+
+        Raises
+        ------
+        MeUNetError
+            If the store is not open for writing, or the disk is full.
+        ValueError
+            If the block is not uint8 or does not lie within the volume.
+        """
+        self._voxels.write_model(start, block, overwrite_corrected=overwrite_corrected)
+
+    def require_scan(self, volume: Volume) -> None:
+        """Refuse a scan that these labels do not belong to.
+
+        Raises
+        ------
+        MeUNetError
+            If shape or fingerprint differ.
+        """
+        scan = self.manifest.scan
+        found = fingerprint(volume)
+        if (scan.shape, scan.fingerprint) == (volume.shape, found):
+            return
+        raise MeUNetError(
+            f"{self.folder} must belong to the scan that is opened, got labels of "
+            f"{scan.name} with shape {scan.shape} and fingerprint "
+            f"{scan.fingerprint[:12]} for {volume.source.path or 'a volume'} with "
+            f"shape {volume.shape} and fingerprint {found[:12]}; move the folder away, "
+            "or choose another one"
+        )
+
+    def set_spacing(self, spacing: Spacing) -> None:
+        """Change the size of a voxel, in the manifest and in `labels.tif`.
+
+        Raises
+        ------
+        MeUNetError
+            If the store is not open for writing.
+        """
+        if spacing == self.spacing:
+            return
+        self._voxels.calibrate(spacing)
+        with self._manifest_lock:
+            self._update(spacing=SpacingRecord(zyx=spacing.zyx, origin=spacing.origin))
+
+    def begin_run(self, key: str, description: Mapping[str, JsonValue]) -> None:
+        """Record a segmentation run, or take up the last one where it stopped.
+
+        Parameters
+        ----------
+        key
+            Equal for runs that give the same labels. Another key than the last
+            run's means that no plane is finished.
+        description
+            What to remember of the run: checkpoint, config.
+        """
+        with self._manifest_lock:
+            run = self.manifest.run
+            if run is None or run.key != key:
+                self._update(run=RunRecord(key=key, description=dict(description)))
+
+    @property
+    def run_description(self) -> Mapping[str, JsonValue]:
+        """What the last run was begun with; empty if there was none."""
+        run = self.manifest.run
+        return run.description if run else {}
+
+    def finished_planes(self, column: str) -> int:
+        """Return how many planes, from plane 0, this run has finished in a column.
+
+        The key of a column is the engine's own, for example ``"y0-480,x0-480"``.
+        """
+        run = self.manifest.run
+        return run.finished.get(column, 0) if run else 0
+
+    def mark_finished(self, column: str, planes: int) -> None:
+        """Record that planes ``0:planes`` of a column are on the disk, and see to it.
+
+        Raises
+        ------
+        ValueError
+            If no run has begun.
+        """
+        self._voxels.flush()
+        with self._manifest_lock:
+            run = self.manifest.run
+            if run is None:
+                raise ValueError("begin_run must come before mark_finished")
+            finished = {**run.finished, column: planes}
+            self._update(run=run.model_copy(update={"finished": finished}))
+
+    def flush(self) -> None:
+        """Return when all that was written is on the disk."""
+        self._voxels.flush()
+
+    def close(self) -> None:
+        """Flush and let others write; closing twice is allowed."""
+        try:
+            self._voxels.close()
+        finally:
+            self._unlock()
+
+    def __enter__(self) -> Self:
+        """Return the store itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    def rename_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        """Take over the names and colours that a checkpoint gives to the classes.
+
+        Raises
+        ------
+        MeUNetError
+            If the values of the classes differ: the labels would mean something else.
+        """
+        mine = [label.value for label in self.classes]
+        theirs = [label.value for label in classes]
+        if mine != theirs:
+            raise MeUNetError(
+                f"the classes in {self.folder} must be those of the checkpoint, got "
+                f"values {mine} and a checkpoint with {theirs}; choose a checkpoint "
+                "with the same classes, or export the labels and remove the folder"
+            )
+        if self.classes != classes:
+            with self._manifest_lock:
+                self._update(classes=classes)
+
+    def _update(self, **changes: object) -> None:
+        """Replace fields of the manifest; the caller holds its lock."""
+        self._voxels.require_writable()
+        manifest = self.manifest.model_copy(update=changes)
+        manifest.write(self.folder)
+        self.manifest = manifest
+
+    def _unlock(self) -> None:
+        if self._lock:
+            self._lock.release()
