@@ -1,0 +1,1 @@
+"""Phantoms, patches, losses, the training loop and its figures of merit."""

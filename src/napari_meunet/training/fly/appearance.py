@@ -1,0 +1,153 @@
+"""From tissues to the grey values of a microCT scan, with the artefacts of one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from napari_meunet.config import Shape
+from napari_meunet.training.fly.anatomy import Tissue, TissueMap
+from napari_meunet.training.fly.body import Floats
+
+TILE = 96
+"""Edge of the periodic textures in voxels."""
+
+TEXTURES = ((0.8, 0.8, 0.8), (1.5, 1.5, 1.5), (3, 3, 3), (5, 0.9, 0.9))
+"""Filter widths of the textures: grains, granules, lumps and fibres along z."""
+
+GREY: dict[Tissue, tuple[float, float]] = {
+    Tissue.AIR: (8, 30),
+    Tissue.CUTICLE: (125, 215),
+    Tissue.HAEMOLYMPH: (50, 80),
+    Tissue.FAT: (75, 135),
+    Tissue.MUSCLE: (110, 185),
+    Tissue.NERVE: (105, 170),
+    Tissue.GUT_WALL: (125, 195),
+    Tissue.GUT_CONTENTS: (60, 150),
+    Tissue.YOLK: (130, 200),
+    Tissue.NURSE_CELLS: (120, 180),
+    Tissue.SHEATH: (85, 125),
+}
+"""Range of the mean grey value. The ranges overlap: grey alone names no tissue."""
+
+GRAIN: dict[Tissue, tuple[float, float, float, float]] = {
+    Tissue.AIR: (1, 0, 0, 0),
+    Tissue.CUTICLE: (6, 4, 0, 0),
+    Tissue.HAEMOLYMPH: (4, 3, 4, 0),
+    Tissue.FAT: (4, 14, 6, 0),
+    Tissue.MUSCLE: (3, 2, 3, 9),
+    Tissue.NERVE: (3, 4, 4, 0),
+    Tissue.GUT_WALL: (5, 6, 4, 0),
+    Tissue.GUT_CONTENTS: (4, 8, 14, 0),
+    Tissue.YOLK: (9, 5, 3, 0),
+    Tissue.NURSE_CELLS: (4, 16, 8, 0),
+    Tissue.SHEATH: (3, 3, 0, 0),
+}
+"""Deviation of the grey value by each of `TEXTURES`."""
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """One scan's random settings; every method is a part of the picture's formation.
+
+    Attributes
+    ----------
+    shape
+        Voxels of the scan along (z, y, x).
+    means
+        ``(tissues,)``, mean grey value of each tissue.
+    grains
+        ``(textures, tissues)``, deviation by each texture.
+    tiles
+        Periodic textures ``(TILE, TILE, TILE)`` of deviation 1.
+    blur
+        Width of the point spread in voxels.
+    noise
+        Deviation of the noise at grey value 128; it grows with the grey value.
+    noise_width
+        Correlation of the noise within a plane, in voxels.
+    cupping
+        Part of the intensity that beam hardening takes from the axis.
+    rings
+        ``(waves, radii)``, amplitude of each concentric ring.
+    waves
+        ``(waves, 2)``, frequency and phase of the rings' change along z.
+    """
+
+    shape: Shape
+    means: Floats
+    grains: Floats
+    tiles: tuple[Floats, ...]
+    blur: float
+    noise: float
+    noise_width: float
+    cupping: float
+    rings: Floats
+    waves: NDArray[np.float64]
+
+    def margin(self) -> int:
+        """Return the planes on either side that the blur of a plane needs."""
+        return int(4 * self.blur + 0.5)
+
+    def paint(self, tissue: TissueMap, start: int) -> Floats:
+        """Return the attenuation of tissue planes that begin at plane `start`."""
+        z, y, x = np.ogrid[tuple(slice(n) for n in tissue.shape)]
+        # Sheared along z, so that no plane shows the period of the textures.
+        sheared = (start + z + y // 5 + x // 3) % TILE
+        index = sheared * TILE**2 + y % TILE * TILE + x % TILE
+        grey = self.means.take(tissue)
+        for grain, tile in zip(self.grains, self.tiles, strict=True):
+            grey += grain.take(tissue) * tile.take(index)
+        blurred: Floats = gaussian_filter(grey, self.blur, truncate=4)
+        return blurred
+
+    def expose(self, grey: Floats, start: int, rng: np.random.Generator) -> Floats:
+        """Add cupping, rings and noise to planes that begin at plane `start`."""
+        y, x = (np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in self.shape[1:])
+        radius = np.hypot(y[:, None], x)
+        part = np.square(radius / (max(self.shape[1:]) / 2)).clip(max=1)
+        grey = grey * (1 - self.cupping * (1 - part))
+        z = (start + np.arange(len(grey)))[:, None] / self.shape[0]
+        change = np.cos(2 * np.pi * (self.waves[:, 0] * z + self.waves[:, 1]))
+        profile = (change @ self.rings).astype(np.float32)
+        grey += profile[:, radius.astype(int)]
+        noise = rng.standard_normal(grey.shape, np.float32)
+        width = self.noise_width
+        noise = gaussian_filter(noise, (0, width, width))
+        noise *= self.noise / noise.std()
+        grey += noise * np.sqrt(0.3 + 0.7 * grey.clip(0) / 128)
+        return grey
+
+
+def set_up_scanner(shape: Shape, rng: np.random.Generator) -> Scanner:
+    """Return a scanner with random contrast, sharpness, noise and artefacts."""
+    gain, offset = rng.uniform(0.85, 1.1), rng.uniform(0, 8)
+    means = [offset + gain * rng.uniform(*GREY[tissue]) for tissue in Tissue]
+    grains = np.array([GRAIN[tissue] for tissue in Tissue]).T
+    grains = gain * grains * rng.uniform(0.6, 1.3, grains.shape)
+    radii = int(np.hypot(*shape[1:]) / 2) + 1
+    strong = rng.random(radii) < 0.1
+    rings = rng.normal(0, 1, (3, radii)) * np.where(strong, 3, 1)
+    return Scanner(
+        shape=shape,
+        means=np.array(means, np.float32),
+        grains=grains.astype(np.float32),
+        tiles=tuple(periodic_texture(width, rng) for width in TEXTURES),
+        blur=rng.uniform(0.4, 0.9),
+        noise=rng.uniform(3, 16),
+        noise_width=rng.uniform(0, 0.6),
+        cupping=rng.uniform(0, 0.2),
+        rings=(rings * rng.uniform(0, 2)).astype(np.float32),
+        waves=np.column_stack([rng.uniform(0, 2, 3), rng.uniform(0, 1, 3)]),
+    )
+
+
+def periodic_texture(
+    width: tuple[float, float, float], rng: np.random.Generator
+) -> Floats:
+    """Return filtered noise of deviation 1 that continues across its borders."""
+    noise = rng.standard_normal((TILE, TILE, TILE), np.float32)
+    texture: Floats = gaussian_filter(noise, width, mode="wrap")
+    texture /= texture.std()
+    return texture
