@@ -1,0 +1,184 @@
+"""Random training patches, read on the fly from lazily opened volumes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import IntensityRule
+from napari_meunet.volume.intensity import intensity_range
+from napari_meunet.volume.volume import Planes, Volume
+
+VOXELS_PER_CLASS = 4096
+"""Voxels remembered of every class of a specimen to centre patches on."""
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """One scan and its labels.
+
+    Attributes
+    ----------
+    image, labels
+        Volumes of the same shape; labels are integers below `n_classes`.
+    intensity
+        Raw values that become 0 and 1.
+    voxels
+        For every class that occurs, positions ``(n, 3)`` drawn uniformly from its
+        voxels.
+    """
+
+    image: Volume
+    labels: Volume
+    intensity: tuple[float, float]
+    voxels: dict[int, NDArray[np.intp]] = field(repr=False)
+
+    @classmethod
+    def index(
+        cls,
+        image: Volume,
+        labels: Volume,
+        n_classes: int,
+        rng: np.random.Generator,
+    ) -> "Specimen":
+        """Read the labels once, plane by plane, and remember some of each class.
+
+        Raises
+        ------
+        MeUNetError
+            If shapes differ, the labels are not integers, or a value is not a class.
+        """
+        if image.shape != labels.shape:
+            raise MeUNetError(
+                "image and labels must have the same shape, got "
+                f"{image.shape} and {labels.shape}; export them from the same scan"
+            )
+        if labels.dtype.kind not in "ui":
+            raise MeUNetError(
+                f"labels must be integers, got {labels.dtype}; export them as uint8"
+            )
+        rule = IntensityRule()
+        intensity = intensity_range(image, rule.low, rule.high)
+        return cls(image, labels, intensity, _sample_voxels(labels, n_classes, rng))
+
+
+def _sample_voxels(
+    labels: Volume, n_classes: int, rng: np.random.Generator
+) -> dict[int, NDArray[np.intp]]:
+    """Return up to `VOXELS_PER_CLASS` positions of every class, all equally likely.
+
+    Every voxel gets a random key; the smallest keys of all planes stay.
+    """
+    best: dict[int, tuple[NDArray[Any], NDArray[np.intp]]] = {}
+    for z in range(labels.shape[0]):
+        plane = labels.read(z, z + 1)[0]
+        for value in np.unique(plane):
+            if not 0 <= value < n_classes:
+                raise MeUNetError(
+                    f"label values must be 0 to {n_classes - 1}, got {value} in plane "
+                    f"{z}; name every class with --classes"
+                )
+            y, x = np.nonzero(plane == value)
+            keys = rng.random(len(y))
+            keep = _smallest(keys)
+            positions = np.stack((np.full_like(y, z), y, x), axis=1)[keep]
+            keys = keys[keep]
+            if int(value) in best:
+                old_keys, old_positions = best[int(value)]
+                keys = np.concatenate((old_keys, keys))
+                positions = np.concatenate((old_positions, positions))
+                keep = _smallest(keys)
+                keys, positions = keys[keep], positions[keep]
+            best[int(value)] = keys, positions
+    return {value: positions for value, (_, positions) in best.items()}
+
+
+def _smallest(keys: NDArray[Any]) -> NDArray[np.intp]:
+    if len(keys) <= VOXELS_PER_CLASS:
+        return np.arange(len(keys))
+    return np.argpartition(keys, VOXELS_PER_CLASS)[:VOXELS_PER_CLASS]
+
+
+class PatchSampler:
+    """Draws random patches of random specimens.
+
+    Parameters
+    ----------
+    specimens
+        At least one.
+    config
+        Patch sizes and the fraction of patches centred on a labelled voxel.
+    rng
+        Source of randomness.
+    """
+
+    def __init__(
+        self,
+        specimens: list[Specimen],
+        config: TrainingConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        self._specimens = specimens
+        self._config = config
+        self._rng = rng
+        self._turn = 0
+
+    def draw(self, size: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return an image patch scaled to [0, 1] and its labels, both ``(size,) * 3``.
+
+        Beyond the volume lie zeros: air, and background.
+        """
+        specimen = self._specimens[self._rng.integers(len(self._specimens))]
+        start = self._center(specimen) - size // 2
+        start += self._rng.integers(-size // 4, size // 4 + 1, 3)
+        start = _kept_inside(start, size, specimen.image.shape)
+        low, high = specimen.intensity
+        raw = read_box(specimen.image.planes, start, size)
+        image = np.clip((raw.astype(np.float32) - low) / (high - low), 0, 1)
+        labels = read_box(specimen.labels.planes, start, size)
+        inside = read_mask(specimen.image.shape, start, size)
+        image = np.where(inside, np.nan_to_num(image), 0).astype(np.float32)
+        return image, labels.astype(np.uint8)
+
+    def _center(self, specimen: Specimen) -> NDArray[np.intp]:
+        if self._rng.random() >= self._config.foreground:
+            return self._rng.integers(specimen.image.shape)
+        classes = sorted(value for value in specimen.voxels if value) or [0]
+        self._turn += 1
+        positions = specimen.voxels[classes[self._turn % len(classes)]]
+        center: NDArray[np.intp] = positions[self._rng.integers(len(positions))]
+        return center
+
+
+def _kept_inside(
+    start: NDArray[np.intp], size: int, shape: tuple[int, ...]
+) -> NDArray[np.intp]:
+    """Move a box into the volume where it fits, else centre the volume in it."""
+    room = np.array(shape) - size
+    return np.where(room >= 0, np.clip(start, 0, np.maximum(room, 0)), room // 2)
+
+
+def read_box(planes: Planes, start: NDArray[np.intp], size: int) -> NDArray[Any]:
+    """Return the cube at `start`, which may reach beyond the array: zeros there."""
+    first = np.clip(start, 0, planes.shape)
+    stop = np.clip(start + size, 0, planes.shape)
+    block = np.zeros((size,) * 3, planes.dtype)
+    inside = tuple(
+        slice(max(a - s, 0), max(b - s, 0)) for a, b, s in zip(first, stop, start, strict=True)
+    )
+    block[inside] = planes[tuple(slice(a, b) for a, b in zip(first, stop, strict=True))]
+    return block
+
+
+def read_mask(
+    shape: tuple[int, ...], start: NDArray[np.intp], size: int
+) -> NDArray[np.bool_]:
+    """Return where the cube at `start` lies inside a volume of `shape`."""
+    z, y, x = (
+        (np.arange(s, s + size) >= 0) & (np.arange(s, s + size) < n)
+        for s, n in zip(start, shape, strict=True)
+    )
+    return z[:, None, None] & y[:, None] & x

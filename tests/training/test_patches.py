@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.training.patches import PatchSampler, Specimen, read_box
+from napari_meunet.volume.volume import Volume
+
+
+def specimen(image, labels, n_classes=2):
+    rng = np.random.default_rng(0)
+    return Specimen.index(
+        Volume.from_array(image), Volume.from_array(labels), n_classes, rng
+    )
+
+
+@pytest.fixture
+def pair(rng):
+    image = rng.integers(0, 255, (40, 50, 60), dtype=np.uint8)
+    labels = np.zeros_like(image)
+    labels[3, 4, 5] = 1
+    return image, labels
+
+
+@given(st.tuples(*[st.integers(-9, 9)] * 3), st.integers(1, 12))
+def test_a_box_beyond_the_array_is_padded_with_zeros(start, size):
+    array = np.random.default_rng(0).integers(1, 255, (5, 6, 7), dtype=np.uint8)
+    padded = np.pad(array, 30)
+    z, y, x = (s + 30 for s in start)
+    expected = padded[z : z + size, y : y + size, x : x + size]
+    np.testing.assert_array_equal(read_box(array, np.array(start), size), expected)
+
+
+def test_a_rare_class_is_found_and_lies_in_its_patch(pair):
+    one = specimen(*pair)
+    np.testing.assert_array_equal(one.voxels[1], [[3, 4, 5]])
+    config = TrainingConfig(foreground=1.0)
+    sampler = PatchSampler([one], config, np.random.default_rng(1))
+    for _ in range(20):
+        image, labels = sampler.draw(32)
+        assert image.shape == labels.shape == (32, 32, 32)
+        assert labels.sum() == 1
+
+
+def test_every_voxel_of_a_class_is_equally_likely(rng):
+    labels = np.zeros((20, 30, 30), np.uint8)
+    labels[:10] = 1  # 9000 voxels of each class, more than are remembered
+    one = specimen(rng.integers(0, 255, labels.shape, dtype=np.uint8), labels)
+    planes = np.bincount(one.voxels[1][:, 0], minlength=20)
+    assert planes[10:].sum() == 0
+    expected = planes.sum() / 10
+    assert np.abs(planes[:10] - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_a_volume_smaller_than_the_patch_lies_in_zeros(rng):
+    image = rng.integers(50, 255, (10, 12, 14), dtype=np.uint8)
+    labels = np.ones_like(image)
+    sampler = PatchSampler(
+        [specimen(image, labels)], TrainingConfig(), np.random.default_rng(1)
+    )
+    patch, truth = sampler.draw(32)
+    assert truth.sum() == image.size
+    assert np.all(patch[truth == 0] == 0)
+
+
+def test_shapes_types_and_values_are_checked(pair):
+    image, labels = pair
+    with pytest.raises(MeUNetError, match=r"same shape, got \(40, 50, 60\) and"):
+        specimen(image, labels[1:])
+    with pytest.raises(MeUNetError, match="integers, got float32"):
+        specimen(image, labels.astype(np.float32))
+    with pytest.raises(MeUNetError, match="0 to 1, got 7 in plane 2"):
+        labels[2, 0, 0] = 7
+        specimen(image, labels)

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.train import train
+from napari_meunet.volume.volume import Volume
+
+CONFIG = TrainingConfig(
+    patch_size=32,
+    expanded_size=32,
+    batch_size=1,
+    stage1_steps=80,
+    stage2_steps=60,
+    learning_rate=1e-2,
+)
+
+
+@pytest.fixture(autouse=True)
+def _short_calibration(monkeypatch):
+    monkeypatch.setattr("napari_meunet.training.train.CALIBRATION_STEPS", 10)
+
+
+def small_card(fusion="post"):
+    network = NetworkConfig(
+        n_classes=2,
+        features=(4, 4, 4, 4, 4),
+        refinement_features=(2, 2, 2),
+        fusion=fusion,
+    )
+    return Card(
+        name="tiny",
+        version="1",
+        network=network,
+        classes=unnamed_classes(2),
+        data="a bright ball",
+        licence="BSD-3-Clause",
+    )
+
+
+@pytest.fixture
+def ball(rng):
+    z, y, x = np.indices((48, 48, 48)) - 24
+    labels = (z**2 + y**2 + x**2 < 12**2).astype(np.uint8)
+    noise = rng.normal(0, 10, labels.shape)
+    image = np.clip(60 + 120 * labels + noise, 0, 255).astype(np.uint8)
+    return Volume.from_array(image), Volume.from_array(labels)
+
+
+def run(ball, tmp_path, config=CONFIG, card=None):
+    path = tmp_path / "model.safetensors"
+    steps = list(train([ball], config, card or small_card(config.fusion), path))
+    return steps, load_checkpoint(path)
+
+
+def test_the_cascade_learns_a_ball(ball, tmp_path):
+    steps, checkpoint = run(ball, tmp_path)
+    assert [step.done for step in steps] == [*range(1, 81), *range(1, 61)]
+    assert steps[79].metrics["loss"] < steps[0].metrics["loss"]
+    image = torch.from_numpy(ball[0].read(0, 48)).float()
+    low, high = image.quantile(0.001), image.quantile(0.999)
+    scaled = ((image - low) / (high - low)).clamp(0, 1)
+    with torch.no_grad():
+        found = checkpoint.build()(scaled[None, None]).argmax(1)[0].numpy()
+    truth = ball[1].read(0, 48)
+    dice = 2 * (found * truth).sum() / (found.sum() + truth.sum())
+    assert dice > 0.9
+
+
+def test_the_seed_decides(ball, tmp_path):
+    config = CONFIG.model_copy(update={"stage1_steps": 3, "stage2_steps": 2})
+    _, first = run(ball, tmp_path, config)
+    _, again = run(ball, tmp_path, config)
+    _, other = run(ball, tmp_path, config.model_copy(update={"seed": 1}))
+    assert first.digest() == again.digest() != other.digest()
+
+
+def test_stage_two_leaves_stage_one_as_it_is(ball, tmp_path):
+    config = CONFIG.model_copy(
+        update={"stage1_steps": 3, "stage2_steps": 0, "fusion": "none"}
+    )
+    _, alone = run(ball, tmp_path, config)
+    config = CONFIG.model_copy(update={"stage1_steps": 3, "stage2_steps": 3})
+    torch.manual_seed(0)
+    _, both = run(ball, tmp_path, config)
+    shared = [name for name in alone.weights if "num_batches" not in name]
+    assert shared
+    assert both.weights.keys() > alone.weights.keys()
+    # the same seed draws the same stage 1 and the same patches
+    for name in shared:
+        torch.testing.assert_close(both.weights[name], alone.weights[name])
+
+
+@pytest.mark.parametrize("fusion", ["pre", "post"])
+def test_the_expanded_patch_and_both_fusions_train(ball, tmp_path, fusion):
+    config = CONFIG.model_copy(
+        update={"expanded_size": 64, "stage1_steps": 2, "stage2_steps": 2}
+    ).model_copy(update={"fusion": fusion})
+    _, checkpoint = run(ball, tmp_path, config)
+    assert checkpoint.card.network.fusion == fusion
+    assert all(tensor.isfinite().all() for tensor in checkpoint.weights.values())
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_old_model(ball, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"the last good one")
+    config = CONFIG.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(MeUNetError, match="loss must stay finite"):
+        list(train([ball], config, small_card(), path))
+    assert path.read_bytes() == b"the last good one"
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path):
+    with pytest.raises(MeUNetError, match="at least one scan"):
+        list(train([], CONFIG, small_card(), tmp_path / "model.safetensors"))
