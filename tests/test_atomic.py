@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from napari_meunet.atomic import replacing
@@ -41,4 +43,34 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
         temporary.mkdir()
         (temporary / "half").touch()
         raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_replaced_is_kept(tmp_path, monkeypatch):
+    """Windows refuses to rename a folder in which a file is open."""
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    (path / "old").touch()
+
+    rename = Path.rename
+
+    def locked(self, target):
+        if self.name.startswith(".partial"):
+            raise PermissionError("open elsewhere")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", locked)
+    monkeypatch.setattr(Path, "replace", locked)
+    with pytest.raises(PermissionError), replacing(path) as temporary:
+        temporary.mkdir()
+    assert list(tmp_path.iterdir()) == [path]
+    assert [child.name for child in path.iterdir()] == ["old"]
+
+
+def test_a_file_takes_the_place_of_a_folder(tmp_path):
+    path = tmp_path / "a"
+    path.mkdir()
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]

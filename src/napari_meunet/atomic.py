@@ -21,11 +21,12 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(temporary)
     try:
         yield temporary
-        if temporary.is_dir():
-            _remove(path)
-        else:
+        if temporary.is_file():
             flush_to_disk(temporary)
-        temporary.replace(path)
+        if temporary.is_dir() or path.is_dir():
+            _replace_folder(path, temporary)
+        else:
+            temporary.replace(path)
     finally:
         _remove(temporary)
 
@@ -53,6 +54,20 @@ def flush_to_disk(path: Path) -> None:
     """Return when all that was written to a file, or into its map, is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _replace_folder(path: Path, new: Path) -> None:
+    """Put `new` at `path`; what lay there is removed last, or put back."""
+    old = path.with_name(f".replaced-{os.getpid()}-{path.name}")
+    if path.exists():
+        path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+    _remove(old)
 
 
 def _remove(path: Path) -> None:

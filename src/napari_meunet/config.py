@@ -146,7 +146,7 @@ class TrainingConfig(Frozen):
     learning_rate: Annotated[float, Field(gt=0)] = 9e-4
     fusion: Literal["post", "pre", "none"] = "post"
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.75
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = "auto"
 
     @model_validator(mode="after")

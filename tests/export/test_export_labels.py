@@ -16,8 +16,9 @@ from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import SUFFIXES, export_labels
 from napari_meunet.export.tiff import write_tiff
+from napari_meunet.labels.store import LabelStore
 from napari_meunet.volume.open import open_volume
-from napari_meunet.volume.volume import Spacing
+from napari_meunet.volume.volume import Spacing, Volume
 
 SPACING = Spacing((10.0, 3.0, 4.0), "given by the user")
 INTEGERS = ("bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", ">u2", ">i4")
@@ -93,7 +94,12 @@ def test_imagej_finds_spacing_and_unit(tmp_path, dtype):
         assert tif.imagej_metadata["slices"] == 5
         for tag, size in (("XResolution", 4), ("YResolution", 3)):
             pixels, um = tif.pages.first.tags[tag].value
-            assert um / pixels == pytest.approx(size, rel=1e-6)
+            assert 1e4 * um / pixels == pytest.approx(size, rel=1e-6)
+        unit = tif.pages.first.tags["ResolutionUnit"].value
+    assert unit == tifffile.RESUNIT.CENTIMETER
+    # TIFF has no tag for z
+    found = SimpleITK.ReadImage(str(path)).GetSpacing()[:2]
+    assert found == pytest.approx((0.004, 0.003), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +236,17 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path, suffix):
     np.testing.assert_array_equal(read_back(path), before)
     export(before + 1, path, overwrite=True)
     np.testing.assert_array_equal(read_back(path), before + 1)
+
+
+def test_the_working_copy_of_the_labels_is_never_replaced(tmp_path):
+    """What is painted later would go to the replaced file, and be lost."""
+    scan = Volume.from_array(np.zeros((2, 3, 4), np.uint8))
+    with LabelStore.create(tmp_path / "scan.meunet", scan, CLASSES) as store:
+        path = store.folder / "labels.tif"
+        with pytest.raises(MeUNetError, match=r"working copy.*choose another name"):
+            export_labels(store.labels, path, SPACING, overwrite=True)
+        store.editable()[0] = 1
+    assert tifffile.imread(path).sum() == 12
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels import voxels
 from napari_meunet.labels.store import LabelStore
 
 EVERYTHING = (slice(0, 5), slice(0, 7), slice(0, 19))
@@ -92,6 +93,27 @@ def test_another_thread_may_close_the_store(folder):
     closing.start()
     closing.join()
     LabelStore.open(folder).close()
+
+
+def test_closing_twice_leaves_the_next_writer_alone(folder):
+    first = LabelStore.open(folder)
+    first.close()
+    with LabelStore.open(folder):
+        first.close()
+        with pytest.raises(MeUNetError, match=rf"process {os.getpid()}"):
+            LabelStore.open(folder)
+
+
+def test_a_store_whose_disk_fails_at_closing_is_closed(folder, monkeypatch):
+    def fail(path):
+        raise OSError("no such device")
+
+    store = LabelStore.open(folder)
+    monkeypatch.setattr(voxels, "flush_to_disk", fail)
+    with pytest.raises(MeUNetError, match="no such device"):
+        store.close()
+    assert not store.writable
+    LabelStore.open(folder, writable=False).close()
 
 
 def test_a_user_without_a_name_can_write(folder, monkeypatch):

@@ -1,6 +1,5 @@
 """The working copy: a valid TIFF at every moment."""
 
-import resource
 import sys
 
 import numpy as np
@@ -80,6 +79,23 @@ def test_a_spacing_that_comes_later_is_written_beside_the_voxels(tmp_path):
     assert open_tiff(path, (5, 7, 19), writable=False)[0, 0, 0] == 7
 
 
+@pytest.mark.parametrize("um", [1e-9, 0.0029513, 0.05, 2.951345, 700.3, 1e9])
+def test_a_spacing_of_any_size_is_written_early_or_late(tmp_path, um):
+    """A size in millimetres is soon given for one in micrometres."""
+    spacing = Spacing((um, um, um), "given by the user")
+    early, late = tmp_path / "early.tif", tmp_path / "late.tif"
+    create_tiff(early, (5, 7, 19), spacing)
+    create_tiff(late, (5, 7, 19), None)
+    calibrate_tiff(late, (5, 7, 19), spacing)
+    for path in (early, late):
+        with tifffile.TiffFile(path) as tif:
+            pixels = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]["Pixels"]
+            per_cm, cm = tif.pages.first.tags["XResolution"].value
+        assert pixels["PhysicalSizeX"] == um
+        # the tag of TIFF holds no more than 32 bits
+        assert 1e4 * cm / per_cm == pytest.approx(max(um, 1e4 / 2**32), rel=1e-6)
+
+
 def test_an_unknown_spacing_is_not_claimed(tmp_path):
     path = tmp_path / "labels.tif"
     create_tiff(path, (5, 7, 19), None)
@@ -90,6 +106,7 @@ def test_an_unknown_spacing_is_not_claimed(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="NTFS makes holes only if asked")
 def test_eight_billion_voxels_take_neither_disk_nor_memory(tmp_path):
+    resource = pytest.importorskip("resource")
     path = tmp_path / "labels.tif"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     create_tiff(path, (2000, 2000, 2000), SPACING)

@@ -58,11 +58,11 @@ def test_percentiles_that_coincide_give_way_to_the_extremes():
 
 def test_a_constant_volume_is_refused_with_its_value():
     volume = Volume.from_array(np.full((3, 4, 5), 7, np.uint8))
-    with pytest.raises(MeUNetError, match="got 7 everywhere"):
+    with pytest.raises(MeUNetError, match="got 7 everywhere in array"):
         intensity_range(volume, 0.5, 99.5)
 
 
 def test_a_volume_without_a_finite_voxel_is_refused():
     volume = Volume.from_array(np.full((3, 4, 5), np.nan))
-    with pytest.raises(MeUNetError, match="needs finite voxels, got none"):
+    with pytest.raises(MeUNetError, match="needs finite voxels, got none in array"):
         intensity_range(volume, 0.5, 99.5)

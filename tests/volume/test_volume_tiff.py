@@ -126,6 +126,16 @@ def test_imagej_millimetres_are_converted(tmp_path, array):
     assert open_volume(path).spacing.zyx == (19.5, 20.0, 20.0)
 
 
+def test_imagej_micrometres_may_be_counted_per_centimetre(tmp_path, array):
+    """As ImageJ reads them; ITK finds the right size in such a file, too."""
+    path = tmp_path / "a.tif"
+    resolution = {"resolution": (40_000, 20_000), "resolutionunit": "CENTIMETER"}
+    write(path, array, imagej=True, metadata=UM, **resolution)
+    assert open_volume(path).spacing.zyx == (3.0, 0.5, 0.25)
+    write(path, array, imagej=True, metadata={**UM, "unit": "cm"}, **resolution)
+    assert open_volume(path).spacing.zyx == (30_000.0, 0.5, 0.25)
+
+
 def test_imagej_leaves_a_spacing_of_one_out(tmp_path, array):
     metadata = {"axes": "ZYX", "unit": "um"}
     path = tmp_path / "a.tif"

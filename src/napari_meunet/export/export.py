@@ -9,6 +9,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.export.nifti import write_nifti
 from napari_meunet.export.ome_zarr import write_ome_zarr
 from napari_meunet.export.tiff import write_tiff
+from napari_meunet.labels.folder import WORKING_COPY, is_labels_folder
 from napari_meunet.progress import Progress
 from napari_meunet.volume.volume import Planes, Spacing
 
@@ -57,8 +58,8 @@ def export_labels(
     ------
     MeUNetError
         If the suffix is unknown, the labels are not a volume of integers, `path`
-        exists, or it cannot be written. All but the last at once, not at the first
-        step.
+        exists or is the working copy in a labels folder, or it cannot be written. All
+        but the last at once, not at the first step.
     """
     suffix = next((s for s in SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
@@ -72,6 +73,11 @@ def export_labels(
             f"{labels.shape}; export a labels layer"
         )
     require_absent(path, overwrite=overwrite)
+    if path.name == WORKING_COPY and is_labels_folder(path.parent):
+        raise MeUNetError(
+            f"an export must not replace the working copy of the labels, got {path}; "
+            "choose another name"
+        )
     return _export(labels, path, suffix, spacing, classes)
 
 

@@ -63,12 +63,17 @@ def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _imagej_calibration(spacing: Spacing | None) -> dict[str, Any]:
-    """Return the arguments that make tifffile write ImageJ's metadata."""
+    """Return the arguments that make tifffile write ImageJ's metadata.
+
+    The tags count per centimetre, which ITK understands; ImageJ turns that into
+    micrometres (FileOpener.decodeDescriptionString in ij.io).
+    """
     if spacing is None:
         return {"imagej": True, "metadata": {"axes": "ZYX"}}
     z, y, x = spacing.zyx
     return {
         "imagej": True,
         "metadata": {"axes": "ZYX", "spacing": z, "unit": "um"},
-        "resolution": (1 / x, 1 / y),
+        "resolution": (1e4 / x, 1e4 / y),
+        "resolutionunit": "CENTIMETER",
     }

@@ -51,9 +51,13 @@ class WriteLock:
             self._owner.write_text(_me(), encoding="utf-8")
 
     def release(self) -> None:
-        """Give the lock back."""
-        self._owner.unlink(missing_ok=True)
-        self._lock.release()
+        """Give the lock back; without it, nothing happens."""
+        if not self._lock.is_locked:
+            return  # the owner may be another one by now
+        try:
+            self._owner.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
 
     def _owner_text(self) -> str:
         try:

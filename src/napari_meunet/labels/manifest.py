@@ -9,12 +9,11 @@ from pydantic import Field, JsonValue
 from napari_meunet.atomic import replacing, writing
 from napari_meunet.config import Frozen, LabelClass, Shape
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.folder import MANIFEST
 from napari_meunet.volume.volume import Spacing
 
 FORMAT = 1
 """Version of the folder's format that this program reads and writes."""
-
-_NAME = "manifest.json"
 
 
 class ScanRecord(Frozen):
@@ -80,12 +79,12 @@ class Manifest(Frozen):
             If `folder` is no labels folder, its manifest is damaged, or a newer
             program wrote it.
         """
-        path = folder / _NAME
+        path = folder / MANIFEST
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise MeUNetError(
-                f"{folder} must be a labels folder with a readable {_NAME}, got "
+                f"{folder} must be a labels folder with a readable {MANIFEST}, got "
                 f"{error}; choose the .meunet folder beside the scan"
             ) from error
         _require_known_format(path, text)
@@ -98,7 +97,7 @@ class Manifest(Frozen):
 
     def write(self, folder: Path) -> None:
         """Replace the manifest of a labels folder, wholly or not at all."""
-        path = folder / _NAME
+        path = folder / MANIFEST
         with writing(path), replacing(path) as temporary:
             temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
 

@@ -69,11 +69,9 @@ def calibrate_tiff(path: Path, shape: Shape, spacing: Spacing) -> None:
         tags = tif.pages.first.tags
         tags["ImageDescription"].overwrite(xml.tostring(declaration=True).encode())
         tags["ResolutionUnit"].overwrite(tifffile.RESUNIT.CENTIMETER)
-        for name, per_cm in zip(
-            ("XResolution", "YResolution"), arguments["resolution"], strict=True
-        ):
-            ratio = Fraction(per_cm).limit_denominator(10_000)
-            tags[name].overwrite((ratio.numerator, ratio.denominator))
+        x_per_cm, y_per_cm = arguments["resolution"]
+        tags["XResolution"].overwrite(x_per_cm)
+        tags["YResolution"].overwrite(y_per_cm)
 
 
 def ome_calibration(spacing: Spacing | None) -> dict[str, Any]:
@@ -89,13 +87,24 @@ def ome_calibration(spacing: Spacing | None) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": "ZYX"}
     for axis, size in zip("ZYX", (z, y, x), strict=True):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
-    um_per_cm = 1e4
     return {
         "ome": True,
         "metadata": metadata,
-        "resolution": (um_per_cm / x, um_per_cm / y),
+        "resolution": (_per_cm(x), _per_cm(y)),
         "resolutionunit": "CENTIMETER",
     }
+
+
+def _per_cm(um: float) -> tuple[int, int]:
+    """Return voxels per centimetre as a TIFF tag says it: a ratio of 32-bit integers.
+
+    A voxel below 2.4e-6 um, which is a mistake of the unit, is said to be that large.
+    """
+    largest = 2**32 - 1
+    per_cm = Fraction(1e4 / um)
+    limit = min(largest, int(largest / per_cm))
+    ratio = per_cm.limit_denominator(max(1, limit))
+    return min(ratio.numerator, largest), ratio.denominator
 
 
 def require_room(folder: Path, n_bytes: int) -> None:

@@ -13,6 +13,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.corrected import Corrected, corrected_bytes
 from napari_meunet.labels.edit import Edit
+from napari_meunet.labels.folder import WORKING_COPY
 from napari_meunet.labels.tiff import (
     calibrate_tiff,
     create_tiff,
@@ -173,12 +174,14 @@ class Voxels:
 
     def close(self) -> None:
         """Flush, and refuse to write from now on; reading goes on."""
-        self.flush()
-        self.writable = False
+        try:
+            self.flush()
+        finally:
+            self.writable = False
 
 
 def _tiff(folder: Path) -> Path:
-    return folder / "labels.tif"
+    return folder / WORKING_COPY
 
 
 def _mask(folder: Path) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from napari_meunet.atomic import replacing
+from napari_meunet.atomic import replacing, writing
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import (
     Card,
@@ -21,6 +21,18 @@ from napari_meunet.network.card import (
     unnamed_classes,
 )
 from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
+
+_DAMAGED = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+"""What unpickling raises on a file that is damaged, or no checkpoint at all."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,8 @@ class Checkpoint:
         except RuntimeError as error:
             raise MeUNetError(
                 f"the weights must fit the network on the card of "
-                f"{self.card.name!r}, got: {error}; use the file as it was saved"
+                f"{self.card.name!r}, got: {' '.join(str(error).split())}; use the "
+                "file as it was saved"
             ) from error
         return network.eval()
 
@@ -69,14 +82,20 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write `checkpoint`; convolution weights as fp16, the rest as it is.
 
     BatchNorm statistics stay float32: variances leave the range of fp16.
+
+    Raises
+    ------
+    MeUNetError
+        If `path` cannot be written; what lay there stays.
     """
     weights = {
         name: (tensor.half() if tensor.ndim > 1 else tensor).contiguous()
         for name, tensor in checkpoint.weights.items()
     }
     card = checkpoint.card.model_dump_json()
-    with replacing(path) as temporary:
-        save_file(weights, temporary, metadata={"card": card})
+    content = save(weights, metadata={"card": card})
+    with writing(path), replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def load_checkpoint(model: str | Path) -> Checkpoint:
@@ -114,25 +133,18 @@ def _widened(tensor: Tensor) -> Tensor:
 def _load_authors_checkpoint(path: Path) -> Checkpoint:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except _DAMAGED as error:
         raise MeUNetError(
             "a .pt file must be a state dict that loads with weights_only=True, got "
-            f"{path.name}: {error}"
+            f"{path.name}; save the state dict alone, or copy the file again"
         ) from error
-    weights = content.get("model_state_dict", content)
-    features = _features_of(weights, path)
-    n_classes = len(weights["conv_out.bias"])
-    network = NetworkConfig(
-        n_classes=n_classes,
-        features=features,
-        refinement_features=REFINEMENT_FEATURES,
-        fusion="none",
-    )
+    weights = _state_dict(content, path)
+    network = _network_of(weights, path)
     card = Card(
         name=path.stem,
         version="unknown",
         network=network,
-        classes=unnamed_classes(n_classes),
+        classes=unnamed_classes(network.n_classes),
         intensity=None,
         data="unknown; a stage-1 checkpoint in the authors' format",
         licence="unknown",
@@ -142,11 +154,33 @@ def _load_authors_checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def _features_of(weights: Mapping[str, Tensor], path: Path) -> tuple[int, ...]:
+def _state_dict(content: object, path: Path) -> Mapping[str, Tensor]:
+    """Return the state dict, which may lie in the authors' training dict."""
+    if isinstance(content, Mapping):
+        content = content.get("model_state_dict", content)
+    if isinstance(content, Mapping) and all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        return content
+    raise MeUNetError(
+        "a .pt file must hold the stage-1 weights enc1 ... conv_out, got "
+        f"{path.name} with something else; save the state dict alone"
+    )
+
+
+def _network_of(weights: Mapping[str, Tensor], path: Path) -> NetworkConfig:
+    """Return the architecture that the shapes of stage-1 weights say."""
     try:
-        return tuple(len(weights[f"enc{level}.0.0.weight"]) for level in range(1, 6))
+        features = [len(weights[f"enc{level}.0.0.weight"]) for level in range(1, 6)]
+        n_classes = len(weights["conv_out.bias"])
     except (KeyError, TypeError) as error:
         raise MeUNetError(
             "a .pt file must hold the stage-1 weights enc1 ... conv_out, got "
             f"{path.name} without {error}; convert other networks first"
         ) from error
+    return NetworkConfig.checked(
+        n_classes=n_classes,
+        features=features,
+        refinement_features=REFINEMENT_FEATURES,
+        fusion="none",
+    )

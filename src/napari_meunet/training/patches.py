@@ -167,7 +167,8 @@ def read_box(planes: Planes, start: NDArray[np.intp], size: int) -> NDArray[Any]
     stop = np.clip(start + size, 0, planes.shape)
     block = np.zeros((size,) * 3, planes.dtype)
     inside = tuple(
-        slice(max(a - s, 0), max(b - s, 0)) for a, b, s in zip(first, stop, start, strict=True)
+        slice(max(a - s, 0), max(b - s, 0))
+        for a, b, s in zip(first, stop, start, strict=True)
     )
     block[inside] = planes[tuple(slice(a, b) for a, b in zip(first, stop, strict=True))]
     return block

@@ -10,10 +10,11 @@ N_PLANES = 5
 
 
 def fingerprint(volume: Volume) -> str:
-    """Return 64 hexadecimal digits that a copy of the scan shares, and no other scan.
+    """Return 64 hexadecimal digits that tell a scan from others, not from its copies.
 
     The SHA-256 of shape, data type and `N_PLANES` planes evenly spaced from the first
-    to the last. Name, date, format and byte order of the file do not matter.
+    to the last: scans that differ only between these planes are not told apart. Name,
+    date, format and byte order of the file do not matter.
     """
     little_endian = volume.dtype.newbyteorder("<")
     digest = hashlib.sha256(repr((volume.shape, little_endian.str)).encode())

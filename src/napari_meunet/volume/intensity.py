@@ -37,14 +37,14 @@ def intensity_range(
     values = values[np.isfinite(values)]
     if values.size == 0:
         raise MeUNetError(
-            f"a volume needs finite voxels, got none in {volume.source.path}; check "
-            "how it was exported"
+            f"a volume needs finite voxels, got none in {_name(volume)}; check how it "
+            "was exported"
         )
     least, greatest = float(values.min()), float(values.max())
     if least == greatest:
         raise MeUNetError(
             f"a volume needs at least two grey values, got {least:g} everywhere in "
-            f"{volume.source.path}; check how it was exported"
+            f"{_name(volume)}; check how it was exported"
         )
     low, high = map(float, np.percentile(values, (low_percentile, high_percentile)))
     return (low, high) if low < high else (least, greatest)
@@ -58,3 +58,7 @@ def _sample(volume: Volume) -> np.ndarray:
     return np.concatenate(
         [volume.read(n, n + 1)[0, ::step, ::step].ravel() for n in numbers]
     )
+
+
+def _name(volume: Volume) -> str:
+    return str(volume.source.path or volume.source.format)

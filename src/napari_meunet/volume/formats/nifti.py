@@ -186,7 +186,7 @@ def _truncated(path: Path, present: int, size: int) -> MeUNetError:
 
 def _format(path: Path, header: Any) -> str:
     version = 2 if header.sizeof_hdr == 540 else 1
-    return f"NIfTI-{version}{', gzipped' if path.suffix == '.gz' else ''}"
+    return f"NIfTI-{version}{', gzipped' if path.suffix.lower() == '.gz' else ''}"
 
 
 def _spacing(header: Any) -> Spacing | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import COMPRESSION, TiffFile, TiffPageSeries, xml2dict
+from tifffile import COMPRESSION, RESUNIT, TiffFile, TiffPageSeries, xml2dict
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.volume.formats.axes import Selection, select_zyx, selected_shape
@@ -207,13 +207,17 @@ def _imagej_spacing(tif: TiffFile) -> Spacing | None:
     y_per_unit, y_units = tags["YResolution"].value
     if 0 in (x_per_unit, y_per_unit):
         return None
-    unit = metadata.get("unit")
-    # ImageJ leaves a spacing of 1 out and takes a negative one as positive:
+    unit = xy_unit = metadata.get("unit")
+    # ImageJ leaves a spacing of 1 out, takes a negative one as positive, and knows
+    # micrometres whose resolution is per centimetre:
     # FileSaver.getDescriptionString and FileOpener.decodeDescriptionString in ij.io.
+    resolution_unit = tags.get("ResolutionUnit")
+    if unit == "um" and resolution_unit and resolution_unit.value == RESUNIT.CENTIMETER:
+        xy_unit = "cm"
     sizes = (
         micrometres(abs(metadata.get("spacing", 1.0)), metadata.get("zunit", unit)),
-        micrometres(y_units / y_per_unit, metadata.get("yunit", unit)),
-        micrometres(x_units / x_per_unit, unit),
+        micrometres(y_units / y_per_unit, metadata.get("yunit", xy_unit)),
+        micrometres(x_units / x_per_unit, xy_unit),
     )
     return complete_spacing(sizes, "ImageJ TIFF")
 
