@@ -1,0 +1,52 @@
+"""An argument parser that answers a mistake with one line, and shared arguments."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.volume import Volume
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong and where help is; the usage stays in ``--help``."""
+
+    def error(self, message: str) -> NoReturn:
+        """Write one line to standard error and leave with exit code 2."""
+        sys.stderr.write(f"{self.prog}: {message}; see '{self.prog} --help'\n")
+        raise SystemExit(2)
+
+
+def add_volume(parser: argparse.ArgumentParser, name: str = "image") -> None:
+    """Add a scan and what its file may not say."""
+    parser.add_argument(name, type=Path, help="TIFF, OME-Zarr, NIfTI or slice folder")
+    parser.add_argument(
+        "--spacing",
+        nargs=3,
+        type=float,
+        metavar=("Z", "Y", "X"),
+        help="micrometres per voxel, where the file does not say or is wrong",
+    )
+    parser.add_argument("--channel", type=int, help="which channel of several")
+    parser.add_argument("--time", type=int, help="which time point of several")
+
+
+def opened(options: argparse.Namespace) -> Volume:
+    """Open the scan that `add_volume` asked for."""
+    volume = open_volume(options.image, channel=options.channel, time=options.time)
+    if options.spacing is None:
+        return volume
+    z, y, x = options.spacing
+    return volume.with_spacing((z, y, x))
+
+
+def natural(text: str) -> int:
+    """Return a whole number that is not negative."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number that is not negative, got {text!r}"
+        )
+    return int(text)

@@ -1,0 +1,89 @@
+"""`meunet phantom`: synthetic fly scans with their true labels."""
+
+import argparse
+from pathlib import Path
+
+from napari_meunet.atomic import writing
+from napari_meunet.cli.parser import Subparsers, natural
+from napari_meunet.cli.terminal import show
+from napari_meunet.errors import MeUNetError
+from napari_meunet.export.export import export_labels, require_absent
+from napari_meunet.training.phantom import make_phantom
+from napari_meunet.volume.volume import Spacing
+
+LABELS_SUFFIX = "_labels"
+"""`fly.tif` goes with `fly_labels.tif`, here and in `meunet train`."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "phantom",
+        help="make synthetic fly scans with true labels",
+        description="Write phantom_SEED.tif and phantom_SEED_labels.tif.",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--shape", nargs=3, type=int, default=(256, 112, 112), metavar=("Z", "Y", "X")
+    )
+    parser.add_argument("--seed", type=natural, default=0, help="of the first phantom")
+    parser.add_argument("--count", type=natural, default=1, help="SEED, SEED+1, …")
+    parser.add_argument(
+        "--organs",
+        type=Path,
+        metavar="DIR",
+        help="folder with gut/*.obj.gz and ovary/*.obj.gz: use these real organs",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "validation", "test"),
+        default="train",
+        help="which of the flies in --organs",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace old ones")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the phantoms and print their paths."""
+    with writing(options.output):
+        options.output.mkdir(parents=True, exist_ok=True)
+    seeds = range(options.seed, options.seed + options.count)
+    for path in (path for seed in seeds for path in _paths(options.output, seed)):
+        require_absent(path, overwrite=options.overwrite)
+    for seed in seeds:
+        phantom = make_phantom(
+            tuple(options.shape), seed, organs=options.organs, split=options.split
+        )
+        spacing = Spacing(phantom.spacing, "phantom")
+        arrays = phantom.image, phantom.labels
+        for array, path in zip(arrays, _paths(options.output, seed), strict=True):
+            show(export_labels(array, path, spacing, overwrite=True), path.name)
+            print(path)
+
+
+def _paths(folder: Path, seed: int) -> tuple[Path, Path]:
+    """Return where the scan and the labels of a phantom go."""
+    name = f"phantom_{seed:04d}"
+    return folder / f"{name}.tif", folder / f"{name}{LABELS_SUFFIX}.tif"
+
+
+def labelled_scans(folder: Path) -> list[tuple[Path, Path]]:
+    """Return the scans of a folder that have labels beside them, in name order.
+
+    Raises
+    ------
+    MeUNetError
+        If there is none.
+    """
+    pairs = []
+    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*")):
+        scan = labels.with_name(labels.name.replace(f"{LABELS_SUFFIX}.", "."))
+        if scan.exists():
+            pairs.append((scan, labels))
+    if not pairs:
+        raise MeUNetError(
+            f"a training folder must hold scans with labels beside them (fly.tif and "
+            f"fly{LABELS_SUFFIX}.tif), got {str(folder)!r} without any; check the path"
+        )
+    return pairs

@@ -1,0 +1,98 @@
+"""`meunet segment`: label a scan with the cascade."""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_meunet.cli.memory import peak_memory
+from napari_meunet.cli.parser import Subparsers, add_volume, opened
+from napari_meunet.cli.terminal import add_json, byte_size, human_size, show
+from napari_meunet.config import SegmentationConfig
+from napari_meunet.labels.folder import labels_folder
+from napari_meunet.network.card import BUNDLED
+from napari_meunet.volume.volume import Volume
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did."""
+
+    folder: str
+    voxels: int
+    seconds: float
+    peak_memory: int
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "segment",
+        help="label a scan with the cascade",
+        description="Label a scan; the labels go to a folder beside it. An interrupted "
+        "run goes on where it stopped, and corrected voxels are kept.",
+    )
+    add_volume(parser)
+    parser.add_argument("-o", "--output", type=Path, help="labels folder, *.meunet")
+    parser.add_argument("--model", default=BUNDLED, help="bundled name or file")
+    parser.add_argument(
+        "--preset",
+        choices=("exact", "paper"),
+        default="exact",
+        help="'paper': the overlapping windows and votes of the authors' notebook",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument(
+        "--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto"
+    )
+    parser.add_argument(
+        "--memory", type=byte_size, metavar="SIZE", help="what a run may take, 4GB"
+    )
+    parser.add_argument(
+        "--overwrite-corrected",
+        action="store_true",
+        help="let the model write over voxels that a person has corrected",
+    )
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Segment, then say where the labels are and what it took."""
+    config = SegmentationConfig.checked(
+        preset=options.preset,
+        device=options.device,
+        precision=options.precision,
+        memory=options.memory,
+        overwrite_corrected=options.overwrite_corrected,
+    )
+    folder = options.output or labels_folder(options.image)
+    summary = segment_scan(opened(options), options.model, config, folder)
+    if options.json:
+        print(json.dumps(summary.__dict__))
+        return
+    print(f"labels       {summary.folder}")
+    print(f"voxels       {summary.voxels:,}")
+    print(f"seconds      {summary.seconds:.1f}")
+    print(f"peak memory  {human_size(summary.peak_memory)}")
+
+
+def segment_scan(
+    volume: Volume, model: str, config: SegmentationConfig, folder: Path
+) -> Summary:
+    """Segment `volume` into `folder` while showing progress."""
+    from napari_meunet.inference.segment import segment
+    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.network.checkpoint import load_checkpoint
+
+    start = time.monotonic()
+    checkpoint = load_checkpoint(model)
+    with LabelStore.open_or_create(folder, volume, checkpoint.card.classes) as labels:
+        last = show(segment(volume, checkpoint, config, labels), "segment")
+    if last and last.message:
+        sys.stderr.write(f"meunet: {last.message}\n")
+    z, y, x = volume.shape
+    seconds = time.monotonic() - start
+    return Summary(str(folder), z * y * x, round(seconds, 3), peak_memory())

@@ -1,0 +1,255 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+
+from napari_meunet.cli import main
+from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def scan(tmp_path, rng):
+    """A small scan with spacing (3, 2, 2) um."""
+    path = tmp_path / "scan.tif"
+    image = rng.integers(0, 255, (20, 24, 28), dtype=np.uint8)
+    tifffile.imwrite(
+        path,
+        image,
+        imagej=True,
+        resolution=(0.5, 0.5),
+        metadata={"spacing": 3.0, "unit": "um", "axes": "ZYX"},
+    )
+    return path
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A tiny network with random weights."""
+    torch.manual_seed(0)
+    network = NetworkConfig(
+        n_classes=3,
+        features=(2, 2, 2, 2, 2),
+        refinement_features=(2, 2, 2),
+        fusion="post",
+    )
+    card = Card(
+        name="tiny",
+        version="1",
+        network=network,
+        classes=unnamed_classes(3),
+        data="nothing",
+        licence="BSD-3-Clause",
+    )
+    path = tmp_path / "tiny.safetensors"
+    weights = Cascade(**network.model_dump()).state_dict()
+    save_checkpoint(Checkpoint(weights, card), path)
+    return path
+
+
+def mistake(capsys, *arguments):
+    """Run a command that must fail as a user's mistake; return its one line."""
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as error:
+        code = error.code
+    output = capsys.readouterr()
+    assert code == 2
+    assert output.out == ""
+    lines = output.err.splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def printed(capsys, *arguments):
+    """Run a command that must succeed; return what it printed."""
+    assert main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_info_says_shape_type_and_spacing(scan, capsys):
+    facts = json.loads(printed(capsys, "info", scan, "--json"))
+    assert facts["shape"] == [20, 24, 28]
+    assert facts["dtype"] == "uint8"
+    assert facts["spacing_um"] == pytest.approx([3, 2, 2])
+    text = printed(capsys, "info", scan)
+    assert "20 x 24 x 28" in text
+
+
+def test_info_says_how_many_channels_there_are(tmp_path, capsys):
+    path = tmp_path / "two.ome.tif"
+    image = np.zeros((2, 5, 6, 7), np.uint16)
+    tifffile.imwrite(path, image, metadata={"axes": "CZYX"})
+    facts = json.loads(printed(capsys, "info", path, "--json"))
+    assert facts["channels"] == 2
+    assert facts["shape"] == [5, 6, 7]
+    assert "unknown" in printed(capsys, "info", path, "--channel", 1)
+
+
+def test_info_reads_the_card_of_a_model(model, capsys):
+    facts = json.loads(printed(capsys, "info", model, "--json"))
+    assert facts["network"]["n_classes"] == 3
+
+
+def test_segment_export_and_evaluate_agree(scan, model, tmp_path, capsys):
+    summary = json.loads(printed(capsys, "segment", scan, "--model", model, "--json"))
+    assert summary["voxels"] == 20 * 24 * 28
+    folder = tmp_path / "scan.meunet"
+    mask = tmp_path / "mask.tif"
+    assert printed(capsys, "export", folder, "-o", mask) == f"{mask}\n"
+    exported = tifffile.imread(mask)
+    np.testing.assert_array_equal(exported, tifffile.imread(folder / "labels.tif"))
+    assert exported.any()
+    rows = json.loads(printed(capsys, "evaluate", folder, mask, "--json"))
+    assert all(row["dice"] == 1 for row in rows.values())
+    facts = json.loads(printed(capsys, "info", folder, "--json"))
+    assert facts["spacing_um"] == pytest.approx([3, 2, 2])
+
+
+def test_a_given_spacing_reaches_the_labels(scan, model, tmp_path, capsys):
+    folder = tmp_path / "other.meunet"
+    arguments = ("--model", model, "-o", folder, "--spacing", 5, 6, 7)
+    printed(capsys, "segment", scan, *arguments)
+    facts = json.loads(printed(capsys, "info", folder, "--json"))
+    assert facts["spacing_um"] == [5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("info", "nowhere.tif"), "nowhere.tif"),
+        (("segment", "SCAN", "--memory", "lots"), "got 'lots'"),
+        (("segment", "SCAN", "--spacing", "0", "1", "1"), "positive along every axis"),
+        (("segment", "SCAN", "--model", "elsewhere"), "got 'elsewhere'"),
+        (("segment", "SCAN", "--device", "abacus"), "device: .* got 'abacus'"),
+        (("export", "nowhere.meunet", "-o", "a.tif"), "nowhere.meunet"),
+        (("train", "nowhere", "-o", "a.pt", "--classes", "gut"), "safetensors"),
+        (("segment", "SCAN", "--memory", "inf"), "got 'inf'"),
+        (("phantom", "-o", "SCAN"), "must be writable"),
+        (("phantom", "-o", "new", "--seed", "-1"), "got '-1'"),
+        (("demo", "-o", "SCAN"), "must be writable"),
+        (("paint",), "invalid choice: 'paint'"),
+        ((), "required"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(arguments, message, scan, capsys):
+    arguments = [scan if part == "SCAN" else part for part in arguments]
+    assert message.split(".*")[-1].strip() in mistake(capsys, *arguments)
+
+
+def test_mistakes_of_a_training_are_found_before_it_starts(tmp_path, capsys):
+    data, model = tmp_path / "data", tmp_path / "own.safetensors"
+    printed(capsys, "phantom", "-o", data, "--shape", 32, 32, 32)
+    names = ("--classes", "gut", "ovary")
+    assert "seed: " in mistake(capsys, "train", data, "-o", model, *names, "--seed", -1)
+    assert "name: " in mistake(capsys, "train", data, "-o", model, "--classes", "")
+    missing = tmp_path / "missing" / "own.safetensors"
+    assert "writable" in mistake(capsys, "train", data, "-o", missing, *names)
+    model.write_bytes(b"precious")
+    assert "not exist yet" in mistake(capsys, "train", data, "-o", model, *names)
+    assert model.read_bytes() == b"precious"
+
+
+def test_phantoms_are_not_written_over_others_unless_told(tmp_path, capsys):
+    arguments = ("phantom", "-o", tmp_path, "--shape", 32, 32, 32)
+    (tmp_path / "phantom_0001_labels.tif").write_bytes(b"precious")
+    assert "not exist yet" in mistake(capsys, *arguments, "--count", 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["phantom_0001_labels.tif"]
+    printed(capsys, *arguments, "--count", 2, "--overwrite")
+    assert tifffile.imread(tmp_path / "phantom_0001_labels.tif").shape == (32, 32, 32)
+
+
+def test_the_demo_touches_nothing_in_a_folder_of_somebody_else(tmp_path, capsys):
+    for name in ("fly.tif", "notes.txt"):
+        (tmp_path / name).write_bytes(b"precious")
+    (tmp_path / "fly.meunet").mkdir()
+    assert "notes.txt" in mistake(capsys, "demo", "-o", tmp_path)
+    assert (tmp_path / "fly.tif").read_bytes() == b"precious"
+    assert (tmp_path / "fly.meunet").is_dir()
+
+
+def test_a_damaged_scan_is_one_line_whatever_libraries_log(scan):
+    scan.write_bytes(scan.read_bytes()[:400])
+    code = (
+        "import sys; from napari_meunet.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "info", str(scan)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_labels_folder_of_any_name_is_known(scan, model, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    printed(capsys, "segment", scan, "--model", model, "-o", folder)
+    facts = json.loads(printed(capsys, "info", folder, "--json"))
+    assert facts["format"] == "labels folder"
+    rows = json.loads(printed(capsys, "evaluate", folder, folder, "--json"))
+    assert all(row["dice"] == 1 for row in rows.values())
+
+
+def test_a_size_that_is_not_known_is_said_to_be(tmp_path, capsys):
+    zarr.create_array(tmp_path / "a.zarr", shape=(3, 4, 5), dtype="u1")
+    assert "bytes on disk  unknown" in printed(capsys, "info", tmp_path / "a.zarr")
+
+
+def test_an_existing_export_is_kept(scan, model, tmp_path, capsys):
+    printed(capsys, "segment", scan, "--model", model)
+    mask = tmp_path / "mask.tif"
+    mask.write_bytes(b"precious")
+    line = mistake(capsys, "export", tmp_path / "scan.meunet", "-o", mask)
+    assert "mask.tif" in line
+    assert mask.read_bytes() == b"precious"
+
+
+def test_phantoms_train_a_model_that_segments(tmp_path, capsys):
+    data, model = tmp_path / "data", tmp_path / "own.safetensors"
+    printed(capsys, "phantom", "-o", data, "--shape", 48, 40, 40, "--seed", 3)
+    assert sorted(path.name for path in data.iterdir()) == [
+        "phantom_0003.tif",
+        "phantom_0003_labels.tif",
+    ]
+    small = ("--patch-size", 32, "--expanded-size", 32, "--batch-size", 1)
+    steps = ("--stage1-steps", 2, "--stage2-steps", 1)
+    classes = ("--classes", "gut", "ovary")
+    output = printed(
+        capsys,
+        "train",
+        data,
+        "-o",
+        model,
+        *classes,
+        *small,
+        *steps,
+        "--validation",
+        data,
+    )
+    assert str(model) in output
+    card = json.loads(printed(capsys, "info", model, "--json"))
+    assert [label["name"] for label in card["classes"]] == [
+        "background",
+        "gut",
+        "ovary",
+    ]
+    assert all(0 <= value <= 1 for value in card["metrics"].values())
+    assert len(card["metrics"]) == 2
+
+
+def test_phantom_shapes_and_seeds_are_said_on_the_command_line(tmp_path, capsys):
+    printed(capsys, "phantom", "-o", tmp_path, "--shape", 33, 40, 50, "--count", 2)
+    first, second = (tifffile.imread(tmp_path / f"phantom_000{n}.tif") for n in (0, 1))
+    assert first.shape == (33, 40, 50)
+    assert not np.array_equal(first, second)
+
+
+def test_the_doctor_names_versions_and_the_device(capsys):
+    assert main(["doctor"]) in (0, 1)
+    output = capsys.readouterr().out
+    assert "torch" in output
+    assert "device" in output
