@@ -291,3 +291,26 @@ def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path, suffix):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     np.testing.assert_array_equal(read_back(path), some_labels((2, 3, 4)))
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_labels_of_a_nifti_scan_lie_where_the_scan_lies(tmp_path):
+    """Turned, moved and flipped, as a scanner would; in ITK's words and nibabel's."""
+    affine = np.array(
+        [[0, 0.02, 0, 5], [-0.03, 0, 0, -7], [0, 0, 0.04, 9], [0, 0, 0, 1]]
+    )
+    labels = some_labels((5, 7, 19))
+    scan = tmp_path / "scan.nii.gz"
+    image = nibabel.Nifti1Image(labels.T, affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, scan)
+    opened = open_volume(scan)
+    with LabelStore.create(tmp_path / "scan.meunet", opened, ()) as store:
+        store.write((0, 0, 0), labels)
+    mask = tmp_path / "mask.nii.gz"
+    with LabelStore.open(tmp_path / "scan.meunet", writable=False) as store:
+        list(export_labels(store.labels, mask, store.spacing))
+    np.testing.assert_allclose(nibabel.load(mask).affine, affine, atol=1e-6)
+    expected, found = SimpleITK.ReadImage(str(scan)), SimpleITK.ReadImage(str(mask))
+    assert found.GetOrigin() == pytest.approx(expected.GetOrigin())
+    assert found.GetDirection() == pytest.approx(expected.GetDirection())
+    assert found.GetSpacing() == pytest.approx(expected.GetSpacing())

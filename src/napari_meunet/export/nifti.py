@@ -26,9 +26,10 @@ def write_nifti(
 ) -> Iterator[Progress]:
     """Write labels ``(z, y, x)`` as NIfTI, gzipped if `path` ends in ``.gz``.
 
-    NIfTI stores x fastest, so that the planes are written as they are. Its axes
-    point right, anterior, superior; the affine turns x and y, as ITK does for a file
-    without orientation, so that labels and scan lie on each other in ITK and Slicer.
+    NIfTI stores x fastest, so that the planes are written as they are. The affine is
+    that of the scan, so that labels and scan lie on each other in ITK and Slicer. A
+    scan without one gets ITK's default: the axes of NIfTI point right, anterior,
+    superior, and x and y are turned.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def _header(labels: Planes, spacing: Spacing | None) -> nib.Nifti1Header:
     mm = [size / 1000 for size in reversed(spacing.zyx)]
     header.set_zooms(mm)
     header.set_xyzt_units("mm")
-    affine = np.diag([-mm[0], -mm[1], mm[2], 1])
+    affine = spacing.affine or np.diag([-mm[0], -mm[1], mm[2], 1])
     header.set_qform(affine, code="scanner")
     header.set_sform(affine, code="scanner")
     return header

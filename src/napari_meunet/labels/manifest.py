@@ -1,6 +1,7 @@
 """What a labels folder says about itself: `manifest.json`."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -10,7 +11,7 @@ from napari_meunet.atomic import replacing, writing
 from napari_meunet.config import Frozen, LabelClass, Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import MANIFEST
-from napari_meunet.volume.volume import Spacing
+from napari_meunet.volume.volume import Affine, Spacing
 
 FORMAT = 1
 """Version of the folder's format that this program reads and writes."""
@@ -36,10 +37,16 @@ class ScanRecord(Frozen):
 
 
 class SpacingRecord(Frozen):
-    """Size of a voxel: micrometres along (z, y, x), and where that was read."""
+    """A `napari_meunet.volume.volume.Spacing`, as JSON."""
 
     zyx: tuple[float, float, float]
     origin: str
+    affine: Affine | None = None
+
+    @classmethod
+    def of(cls, spacing: Spacing) -> Self:
+        """Return the record of a spacing."""
+        return cls.model_validate(asdict(spacing))
 
 
 class RunRecord(Frozen):
@@ -105,7 +112,7 @@ class Manifest(Frozen):
         """Return the spacing as the volume room knows it."""
         if self.spacing is None:
             return None
-        return Spacing(self.spacing.zyx, self.spacing.origin)
+        return Spacing(**self.spacing.model_dump())
 
 
 def _require_known_format(path: Path, text: str) -> None:

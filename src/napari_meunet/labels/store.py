@@ -83,7 +83,7 @@ class LabelStore:
                 fingerprint=fingerprint(volume),
                 shape=volume.shape,
             ),
-            spacing=spacing and SpacingRecord(zyx=spacing.zyx, origin=spacing.origin),
+            spacing=spacing and SpacingRecord.of(spacing),
             classes=classes,
         )
         with (
@@ -246,7 +246,7 @@ class LabelStore:
             return
         self._voxels.calibrate(spacing)
         with self._manifest_lock:
-            self._update(spacing=SpacingRecord(zyx=spacing.zyx, origin=spacing.origin))
+            self._update(spacing=SpacingRecord.of(spacing))
 
     def begin_run(self, key: str, description: Mapping[str, JsonValue]) -> None:
         """Record a segmentation run, or take up the last one where it stopped.

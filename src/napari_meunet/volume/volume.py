@@ -16,6 +16,9 @@ GIVEN = "given by the user"
 """Origin of a spacing that a person gave; it counts more than what a file says."""
 
 
+Affine = tuple[tuple[float, float, float, float], ...]
+
+
 class Planes(Protocol):
     """What a file format gives: an array-like that reads only what is indexed.
 
@@ -40,7 +43,7 @@ class Planes(Protocol):
 
 @dataclass(frozen=True)
 class Spacing:
-    """Size of a voxel.
+    """Size of a voxel, and how the voxels lie in the scanner if the file says so.
 
     Attributes
     ----------
@@ -48,10 +51,14 @@ class Spacing:
         Micrometres per voxel along (z, y, x), all positive.
     origin
         Where the numbers were read: ``"ImageJ TIFF"``, ``"given by the user"``.
+    affine
+        ``(4, 4)``, from voxels (x, y, z) to millimetres right, anterior, superior,
+        as in a NIfTI header. Kept for exports, so that labels lie on their scan.
     """
 
     zyx: tuple[float, float, float]
     origin: str
+    affine: Affine | None = None
 
     def __post_init__(self) -> None:
         """Refuse sizes that are not positive and finite."""

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import threading
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,7 +47,7 @@ def open_nifti(path: Path, channel: int | None, time: int | None) -> Volume:
     """Return the volume in a NIfTI file; only the header is read.
 
     NIfTI stores x fastest, so that the array is (z, y, x) without moving a voxel.
-    The orientation in the header is not applied. A plain file is memory-mapped; a
+    The orientation in the header is kept, not applied. A plain file is memory-mapped; a
     gzipped one is unpacked into a temporary file at the first access, see
     `GunzippedPlanes`. A scale in the header that changes values gives 32-bit floats.
 
@@ -86,7 +87,7 @@ def _opened(path: Path, channel: int | None, time: int | None) -> Volume:
         )
     return Volume(
         planes,
-        _spacing(image.header),
+        _spacing(image),
         Source(path, _format(path, image.header), path.stat().st_size),
         plane_chunks(selected_shape(shape, selection), planes.dtype),
     )
@@ -189,12 +190,13 @@ def _format(path: Path, header: Any) -> str:
     return f"NIfTI-{version}{', gzipped' if path.suffix.lower() == '.gz' else ''}"
 
 
-def _spacing(header: Any) -> Spacing | None:
+def _spacing(image: Any) -> Spacing | None:
     """Return pixdim in the header's unit, millimetres if it names none.
 
     Sizes of exactly 1 without a unit are what writers leave in a header that nobody
     filled in: they say nothing.
     """
+    header = image.header
     x, y, z = header.get_zooms()[:3]
     unit = header.get_xyzt_units()[0]
     named = {"meter": "m", "mm": "mm", "micron": "um"}.get(unit)
@@ -202,4 +204,9 @@ def _spacing(header: Any) -> Spacing | None:
         return None
     assumed = "" if named else ", unit missing, millimetres assumed"
     sizes = [micrometres(size, named or "mm") for size in (z, y, x)]
-    return complete_spacing(sizes, f"NIfTI header{assumed}")
+    spacing = complete_spacing(sizes, f"NIfTI header{assumed}")
+    if spacing is None or not (header["qform_code"] or header["sform_code"]):
+        return spacing
+    to_mm = {"m": 1000, "um": 0.001}.get(named or "mm", 1)
+    affine = np.diag([to_mm, to_mm, to_mm, 1]) @ image.affine
+    return replace(spacing, affine=tuple(tuple(row) for row in affine.tolist()))

@@ -27,15 +27,20 @@ DAMAGED = (
 _BATCH_BYTES = 64 * 2**20
 _LARGEST_BATCH = 64
 
+_CHUNK_BYTES = 4 * 2**20
+_DEEPEST_CHUNK = 16
+
 
 def plane_chunks(shape: Shape, dtype: np.dtype[Any]) -> Shape:
-    """Return Dask chunks of whole planes, at most 64 planes and 64 MiB.
+    """Return Dask chunks of whole planes: at most 16, and 4 MiB unless one is larger.
 
-    Dask pushes a slice down into the reading of a chunk, so that deep chunks cost a
-    single plane nothing, and a cut along y or x needs few tasks.
+    napari switches off the optimization by which Dask pushes a slice down into the
+    reading of a chunk: a step along z reads, and keeps, a whole chunk. A cut along y
+    or x takes a task for each chunk.
     """
     z, y, x = shape
-    return min(z, _batch(shape, dtype)), y, x
+    fitting = _CHUNK_BYTES // (y * x * dtype.itemsize)
+    return max(1, min(z, _DEEPEST_CHUNK, fitting)), y, x
 
 
 def _batch(shape: Shape, dtype: np.dtype[Any]) -> int:
