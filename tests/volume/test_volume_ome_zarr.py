@@ -238,3 +238,13 @@ ARRAY = np.arange(720, dtype=np.uint16).reshape(10, 9, 8)
 def test_any_part_is_that_part_of_the_array(index):
     planes = ZarrPlanes(CountingArray(ARRAY, (4, 4, 4)), ALL)
     np.testing.assert_array_equal(planes[index], ARRAY[index])
+
+
+def test_an_image_without_z_is_a_volume_of_one_plane(tmp_path, array):
+    levels = [(array[:3], (1.0, 1.0, 1.0))]
+    path = write(tmp_path / "a.zarr", levels, "0.5", axes="cyx")
+    volume = open_volume(path, channel=2)
+    assert volume.shape == (1, 9, 8)
+    assert volume.spacing is None
+    np.testing.assert_array_equal(volume.read(0, 1), array[2:3])
+    np.testing.assert_array_equal(volume.data[0, 2:5].compute(), array[2, 2:5])

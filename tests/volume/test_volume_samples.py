@@ -46,7 +46,7 @@ def test_real_slices_are_the_planes_in_order(shared_data):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("formats/ome_zarr/cyx_uint8.zarr", "got c=3 y=16 x=20; open the folder"),
+        ("formats/ome_zarr/cyx_uint8.zarr", "got 3 channels; pass --channel 0 to 2"),
         ("formats/nrrd_detached/tooth.nhdr", "NRRD files are not read yet"),
         ("formats/mha/3DCT_lung.mha", "MetaImage files are not read yet"),
         ("formats/mha/fixed.mhd", "MetaImage files are not read yet"),

@@ -31,13 +31,15 @@ _Level = tuple[zarr.Array, str, Spacing | None]
 def open_ome_zarr(path: Path, channel: int | None, time: int | None) -> Volume:
     """Return the highest resolution of an OME-Zarr image, or a Zarr array (z, y, x).
 
+    An image whose metadata name no z is a volume of one plane; an array without
+    metadata must have three axes, for nobody knows what two would be.
     The folder that bioformats2raw writes is opened at its first image, ``0``.
 
     Raises
     ------
     MeUNetError
-        If there is no image in the folder or its metadata are damaged, if the image
-        is 2-D, or if it asks for a channel or a time.
+        If there is no image in the folder or its metadata are damaged, if an array
+        is 2-D, or if the image asks for a channel or a time.
     """
     try:
         node = _image(zarr.open(path, mode="r"), path)
@@ -55,6 +57,8 @@ def open_ome_zarr(path: Path, channel: int | None, time: int | None) -> Volume:
         ) from error
     volumes = []
     for array, axes, spacing in levels:
+        if isinstance(node, zarr.Group) and "z" not in axes:
+            array, axes = OnePlane(array), f"z{axes}"
         selection = select_zyx(axes, array.shape, channel, time)
         planes = ZarrPlanes(array, selection)
         chunks = selected_shape(array.chunks, selection)
@@ -123,6 +127,24 @@ def _scale(holder: dict[str, Any], n_axes: int) -> NDArray[np.float64]:
     return product
 
 
+class OnePlane:
+    """A Zarr array with an axis z of length 1 in front."""
+
+    def __init__(self, array: zarr.Array) -> None:
+        self.shape = (1, *array.shape)
+        self.chunks = (1, *array.chunks)
+        self.dtype: np.dtype[Any] = array.dtype
+        self.store_path = array.store_path
+        self._array = array
+
+    def __getitem__(self, index: tuple[Any, ...]) -> NDArray[Any]:
+        """Read a part."""
+        z, *rest = index
+        plane: NDArray[Any] = np.asarray(self._array[tuple(rest)])
+        part: NDArray[Any] = plane[np.newaxis][z]
+        return part
+
+
 class ZarrPlanes:
     """A Zarr array that is also cheap to read a few planes at a time.
 
@@ -133,12 +155,12 @@ class ZarrPlanes:
     Parameters
     ----------
     array
-        The Zarr array.
+        The Zarr array, perhaps with an axis z in front.
     selection
         Leaves (z, y, x) of its axes.
     """
 
-    def __init__(self, array: zarr.Array, selection: Selection) -> None:
+    def __init__(self, array: zarr.Array | OnePlane, selection: Selection) -> None:
         self.shape = selected_shape(array.shape, selection)
         self.dtype: np.dtype[Any] = array.dtype
         self._array = array
