@@ -1,0 +1,1 @@
+"""Volume in, labels out: planning, plane streaming and the paper's windows."""

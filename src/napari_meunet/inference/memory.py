@@ -1,0 +1,138 @@
+"""The memory that a run takes, from the buffers that it will hold.
+
+It follows `napari_meunet.inference.streaming.stream` and the executors one by one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_meunet.config import Shape
+from napari_meunet.inference.pipeline import READ_AHEAD, WRITE_BEHIND
+from napari_meunet.inference.streaming.schedule import (
+    MARGIN,
+    Schedule,
+    Stage,
+    band_rows,
+)
+from napari_meunet.inference.tiles import PAPER_WINDOW, Column
+
+Section = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on the host and on the device, beside the program itself."""
+
+    host: int
+    device: int
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What goes through a stream at once.
+
+    Attributes
+    ----------
+    slab, band
+        See `napari_meunet.inference.streaming.stream.Domain`.
+    itemsize
+        Bytes of a number on the device.
+    """
+
+    slab: int
+    band: int
+    itemsize: int
+
+
+def exact_memory(
+    schedule: Schedule, columns: Sequence[Column], push: Push, dtype: np.dtype[Any]
+) -> Memory:
+    """Return what the exact preset takes: the widest column and slabs in the pipeline.
+
+    Parameters
+    ----------
+    schedule
+        Of the cascade.
+    columns
+        Done one after the other.
+    push
+        What goes through the stream at once.
+    dtype
+        Of the volume.
+    """
+    section = max((column.section for column in columns), key=np.prod)
+    slab = push.slab * section[0] * section[1]
+    slabs = slab * (read_itemsize(dtype) * (READ_AHEAD + 2) + WRITE_BEHIND + 2)
+    return Memory(
+        slabs, stream_bytes(schedule, section, push) + image_bytes(slab, push)
+    )
+
+
+def paper_memory(
+    schedule: Schedule, shape: Shape, push: Push, dtype: np.dtype[Any]
+) -> Memory:
+    """Return what the paper's preset takes: one window, and votes for a row of them.
+
+    Parameters
+    ----------
+    schedule
+        Of stage 1.
+    shape
+        Of the volume.
+    push
+        What goes through the stream at once.
+    dtype
+        Of the volume.
+    """
+    window = PAPER_WINDOW, PAPER_WINDOW
+    row = PAPER_WINDOW * shape[1] * shape[2]
+    host = row * (schedule.n_classes + read_itemsize(dtype) + 1) + PAPER_WINDOW**3
+    slab = push.slab * PAPER_WINDOW**2
+    return Memory(host, stream_bytes(schedule, window, push) + image_bytes(slab, push))
+
+
+def read_itemsize(dtype: np.dtype[Any]) -> int:
+    """Return the bytes of a voxel as `Images.read` gives it."""
+    return 1 if dtype == np.uint8 else 4
+
+
+def image_bytes(voxels: int, push: Push) -> int:
+    """Return what scaling takes: up to three float32 tensors and the image itself."""
+    return voxels * (3 * 4 + push.itemsize)
+
+
+def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
+    """Return what a `CascadeStream` takes: weights, rings, one band and the labels.
+
+    Parameters
+    ----------
+    schedule
+        Of the cascade.
+    section
+        Voxels along (y, x), multiples of 16.
+    push
+        What goes through it at once.
+    """
+    y, x = section
+    rings = sum(
+        schedule.ring_planes(name, push.slab) * channels * (y // scale) * (x // scale)
+        for name, scale, channels in schedule.kept()
+    )
+    weights = sum(stage.n_weights for stage in schedule.stages)
+    band = max(_band_numbers(stage, section, push) for stage in schedule.stages)
+    return (rings + weights + band) * push.itemsize + push.slab * y * x
+
+
+def _band_numbers(stage: Stage, section: Section, push: Push) -> int:
+    """Return the numbers that are held while a stage makes one band."""
+    height, width = (n // stage.scale for n in section)
+    rows = min(band_rows(stage, push.slab, section[1], push.band), height)
+    planes = push.slab // stage.scale
+    window = (planes + 2 * MARGIN) * (rows + 2 * MARGIN) * width * stage.n_in
+    if any(source.how == "pooled" for source in stage.sources):
+        window *= 8  # pooling halves z, y and x in turn: 4 + 2 + 1 windows more
+    between = (planes + MARGIN) * (rows + MARGIN) * width * stage.n_out
+    return window + between + planes * rows * width * stage.n_out

@@ -1,0 +1,263 @@
+"""Segmenting a volume: from a plan to labels on disk."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from napari_meunet.config import SegmentationConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.exact import ExactExecutor
+from napari_meunet.inference.images import Images, Limits
+from napari_meunet.inference.machine import DTYPES, Machine, inspect_machine
+from napari_meunet.inference.pipeline import WRITE_BEHIND, overlapped
+from napari_meunet.inference.plan import Plan, plan_segmentation
+from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.target import LabelTarget, RunRecord
+from napari_meunet.inference.tiles import Block, Column
+from napari_meunet.inference.windows import PaperExecutor
+from napari_meunet.network.checkpoint import Checkpoint
+from napari_meunet.progress import Progress
+from napari_meunet.volume.intensity import intensity_range
+from napari_meunet.volume.volume import Volume
+
+
+class Executor(Protocol):
+    """A way to label a volume."""
+
+    def blocks(self, column: Column, first: int) -> Generator[Block, None, None]:
+        """Return the labels of a column from plane `first` on, block by block."""
+        ...
+
+
+def segment(
+    volume: Volume,
+    checkpoint: Checkpoint,
+    config: SegmentationConfig,
+    labels: LabelTarget,
+) -> Iterator[Progress]:
+    """Label `volume` plane by plane; closing the iterator stops, and a rerun goes on.
+
+    What is finished stays finished: when the iterator is closed, when the process dies,
+    and when the device runs out of memory, after which a smaller plan goes on. The
+    labels of a run that was taken up again are those of a run in one go, bit by bit,
+    as long as the plan stays the same.
+
+    Parameters
+    ----------
+    volume
+        What to segment.
+    checkpoint
+        The model.
+    config
+        How.
+    labels
+        Where the labels go; of the volume's shape.
+
+    Yields
+    ------
+    Progress
+        Planes on disk, summed over columns. The first message is the plan.
+
+    Raises
+    ------
+    MeUNetError
+        If volume, model, labels and machine do not go together.
+    """
+    _require_same_shape(volume, labels)
+    run = _Run(volume, checkpoint, config, labels, _limits(volume, checkpoint))
+    plan = run.first_plan()
+    before: tuple[Column, ...] = ()
+    message = str(plan)
+    while True:
+        run.begin(plan, before)
+        try:
+            with closing(run.steps(plan, message)) as steps:
+                yield from steps
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        else:
+            return
+        before, plan = plan.columns, run.smaller(plan)
+        message = f"{plan.device} ran out of memory; going on with {plan}"
+
+
+def next_run(
+    volume: Volume,
+    checkpoint: Checkpoint,
+    config: SegmentationConfig,
+    labels: LabelTarget,
+) -> tuple[Plan, int]:
+    """Return the plan that `segment` would begin with, and how much of it is finished.
+
+    Returns
+    -------
+    Plan
+        That of the run that was interrupted, or a new one.
+    int
+        Planes that are on disk, summed over columns.
+    """
+    run = _Run(volume, checkpoint, config, labels, _limits(volume, checkpoint))
+    plan = run.first_plan()
+    return plan, run.taken_up(plan)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One call of `segment`."""
+
+    volume: Volume
+    checkpoint: Checkpoint
+    config: SegmentationConfig
+    labels: LabelTarget
+    limits: Limits
+
+    def first_plan(self) -> Plan:
+        """Return the plan of the run that was interrupted, or a new one.
+
+        With a little less memory free than then there might be more columns, and what
+        is finished would have to be done again.
+        """
+        machine = inspect_machine(self.config)
+        last = RunRecord.last(self.labels)
+        if last:
+            layout = {
+                "columns": self.config.columns or last.columns,
+                "slab": self.config.slab or last.slab,
+            }
+            try:
+                plan = self._plan(self.config.model_copy(update=layout), machine)
+            except MeUNetError:
+                pass  # it does not fit any more
+            else:
+                if self._record(plan) == last:
+                    return plan
+        return self._plan(self.config, machine)
+
+    def taken_up(self, plan: Plan) -> int:
+        """Return the planes that a run by `plan` would find finished."""
+        if RunRecord.last(self.labels) != self._record(plan):
+            return 0
+        return self._progress(plan).done
+
+    def smaller(self, plan: Plan) -> Plan:
+        """Return a plan that takes half the memory of one that took too much."""
+        if plan.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        memory = (plan.device_bytes + plan.host_bytes) // 2
+        config = self.config.model_copy(update={"memory": memory})
+        try:
+            return self._plan(config, inspect_machine(config))
+        except MeUNetError as error:
+            raise MeUNetError(
+                f"{plan.device} ran out of memory, and {error}"
+            ) from error
+
+    def begin(self, plan: Plan, before: tuple[Column, ...]) -> None:
+        """Begin a run, or take up the last one.
+
+        What is finished in the columns `before`, of a larger plan, stays finished.
+        """
+        finished = {column: self._finished(column) for column in before}
+        record = self._record(plan)
+        self.labels.begin_run(record.key, record.model_dump(mode="json"))
+        for column in plan.columns if before else ():
+            planes = min(finished[other] for other in before if column.touches(other))
+            if planes:
+                self.labels.mark_finished(column.name, planes)
+
+    def steps(self, plan: Plan, message: str) -> Generator[Progress, None, None]:
+        """Label what is not finished yet."""
+        yield self._progress(plan, message)
+        blocks = self._blocks(plan)
+        written = overlapped(self._write, blocks, WRITE_BEHIND)
+        with closing(blocks), closing(written):
+            for _ in written:
+                yield self._progress(plan)
+
+    def _blocks(self, plan: Plan) -> Generator[tuple[Column, Block], None, None]:
+        executor = self._executor(plan)
+        for column in plan.columns:
+            first = self._finished(column)
+            if first == self.volume.shape[0]:
+                continue
+            with closing(executor.blocks(column, first)) as blocks:
+                for block in blocks:
+                    yield column, block
+
+    def _write(self, item: tuple[Column, Block]) -> None:
+        column, (start, block) = item
+        if len(block):
+            overwrite = self.config.overwrite_corrected
+            self.labels.write(start, block, overwrite_corrected=overwrite)
+            self.labels.mark_finished(column.name, start[0] + len(block))
+
+    def _finished(self, column: Column) -> int:
+        return self.labels.finished_planes(column.name)
+
+    def _progress(self, plan: Plan, message: str = "") -> Progress:
+        done = sum(self._finished(column) for column in plan.columns)
+        total = len(plan.columns) * self.volume.shape[0]
+        return Progress(done, total, "planes", message)
+
+    def _plan(self, config: SegmentationConfig, machine: Machine) -> Plan:
+        network = self.checkpoint.card.network
+        return plan_segmentation(
+            self.volume.shape, self.volume.dtype, network, config, machine
+        )
+
+    def _record(self, plan: Plan) -> RunRecord:
+        return RunRecord(
+            model=self.checkpoint.card.name,
+            checkpoint=self.checkpoint.digest(),
+            preset=plan.preset,
+            device=plan.device,
+            precision=plan.precision,
+            limits=self.limits,
+            exact_halo=self.config.exact_halo,
+            columns=plan.parts,
+            slab=plan.slab,
+            band=plan.band,
+        )
+
+    def _executor(self, plan: Plan) -> Executor:
+        weights = FoldedCascade(
+            self.checkpoint.build(), torch.device(plan.device), DTYPES[plan.precision]
+        )
+        executor = ExactExecutor if plan.preset == "exact" else PaperExecutor
+        images = Images(self.volume, self.limits)
+        return executor(images, plan.schedule, weights, plan.slab, plan.band)
+
+
+def _require_same_shape(volume: Volume, labels: LabelTarget) -> None:
+    if volume.shape != labels.shape:
+        raise MeUNetError(
+            f"labels must have the shape of the volume, {volume.shape}, got "
+            f"{labels.shape}; choose another labels folder"
+        )
+
+
+def _limits(volume: Volume, checkpoint: Checkpoint) -> Limits:
+    """Return the intensities that become 0 and 1, as the model's card wants them."""
+    rule = checkpoint.card.intensity
+    if rule:
+        return intensity_range(volume, rule.low, rule.high)
+    if volume.dtype != np.uint8:
+        raise MeUNetError(
+            f"the model {checkpoint.card.name!r} takes raw grey values of 8 bits, got "
+            f"{volume.dtype}; save the volume as uint8, or choose a model that scales "
+            "intensities"
+        )
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Tell it from other errors: on processors and on Metal only the words differ."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = str(error)
+    return "out of memory" in words or "DefaultCPUAllocator" in words

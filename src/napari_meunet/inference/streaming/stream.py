@@ -1,0 +1,275 @@
+"""A cascade as a filter over planes: planes in, labels out, memory O(section).
+
+`CascadeStream` gives, plane by plane, the labels that the network would give for the
+whole volume at once. Every stage writes its planes into a ring, from which other
+stages read them as long as they need them; the schedule says how long that is. A stage
+works through the section in bands of rows, so that what lies between its two
+convolutions stays small.
+
+All shapes are constant from the first push to the last, and planes and rows outside
+the volume are zero wherever a convolution reads them: that is the zero padding of
+every convolution of the network on the whole volume.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.schedule import (
+    IMAGE,
+    MARGIN,
+    Schedule,
+    Source,
+    Stage,
+    band_rows,
+)
+
+Reader = Callable[[int, slice, Tensor], None]
+"""Fills a tensor ``(1, c, n, rows, x)`` from its first plane and its rows on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What a stream passes through.
+
+    Attributes
+    ----------
+    depth, section
+        Planes, and voxels along (y, x), all multiples of 16.
+    start
+        First plane that is pushed, a multiple of `slab`.
+    slab
+        Planes per push, a multiple of 16.
+    band
+        Most voxels times channels that a stage holds of its input or output at once.
+    """
+
+    depth: int
+    section: tuple[int, int]
+    start: int
+    slab: int
+    band: int
+
+
+class Ring:
+    """The latest planes that a stage has made, by their index in the volume."""
+
+    def __init__(self, buffer: Tensor) -> None:  # 1 c planes y x
+        self.buffer = buffer
+
+    def spans(self, first: int, n: int) -> Iterator[tuple[slice, slice]]:
+        """Return where planes ``first:first + n`` lie, and which of the n they are."""
+        done = 0
+        while done < n:
+            slot = (first + done) % self.buffer.shape[2]
+            here = min(n - done, self.buffer.shape[2] - slot)
+            yield slice(slot, slot + here), slice(done, done + here)
+            done += here
+
+    def write(self, first: int, rows: slice, planes: Tensor) -> None:
+        """Keep `planes`, ``(1, c, n, rows, x)``, which begin at plane `first`."""
+        for slots, part in self.spans(first, planes.shape[2]):
+            self.buffer[:, :, slots, rows] = planes[:, :, part]
+
+    def read(self, first: int, rows: slice, out: Tensor) -> None:
+        """Copy planes and rows into `out`, ``(1, c, n, rows, x)``."""
+        for slots, part in self.spans(first, out.shape[2]):
+            out[:, :, part] = self.buffer[:, :, slots, rows]
+
+    def read_pooled(self, first: int, rows: slice, out: Tensor) -> None:
+        """Fill `out` from the level above, whose pairs of planes never wrap around."""
+        wide = slice(2 * rows.start, 2 * rows.stop)
+        for slots, part in self.spans(2 * first, 2 * out.shape[2]):
+            pooled = _pooled(self.buffer[:, :, slots, wide])
+            out[:, :, part.start // 2 : part.stop // 2] = pooled
+
+    def read_doubled(self, first: int, rows: slice, out: Tensor) -> None:
+        """Fill `out` from the level beneath; `first` and `rows` are even."""
+        narrow = slice(rows.start // 2, rows.stop // 2)
+        for slots, part in self.spans(first // 2, out.shape[2] // 2):
+            planes = out[:, :, 2 * part.start : 2 * part.stop]
+            for z, y, x in product((0, 1), repeat=3):
+                planes[:, :, z::2, y::2, x::2] = self.buffer[:, :, slots, narrow]
+
+
+class StageStream:
+    """One stage over a stream of planes, band by band."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        weights: FoldedCascade,
+        rings: dict[str, Ring],
+        domain: Domain,
+    ) -> None:
+        scale = stage.scale
+        self._first, self._second = weights.stages[stage.module]
+        self._readers = [
+            (_reader(rings[source.name], source), channels)
+            for source, channels in stage.channels()
+        ]
+        self._weights = weights
+        self._n_in = stage.n_in
+        self._slab, self._depth = domain.slab // scale, domain.depth // scale
+        y, x = domain.section
+        self._height, self._width = y // scale, x // scale
+        self._rows = band_rows(stage, domain.slab, x, domain.band)
+
+    def bands(self, first: int) -> Iterator[tuple[slice, Tensor]]:
+        """Make the planes from `first` on, band by band.
+
+        Yields
+        ------
+        rows
+            Of the band.
+        features
+            ``(1, n_out, k, rows, x)``; zero where the plane is outside the volume.
+        """
+        for start in range(0, self._height, self._rows):
+            rows = slice(start, min(start + self._rows, self._height))
+            window = self._window(first - MARGIN, rows)  # 1 n_in k+4 rows+4 x
+            between = self._weights.convolved(
+                window, self._first
+            )  # 1 n_out k+2 rows+2 x
+            clear_outside(between, 2, first - 1, self._depth)
+            clear_outside(between, 3, rows.start - 1, self._height)
+            features = self._weights.convolved(
+                between, self._second
+            )  # 1 n_out k rows x
+            clear_outside(features, 2, first, self._depth)
+            yield rows, features
+
+    def _window(self, first: int, rows: slice) -> Tensor:
+        top, bottom = rows.start - MARGIN, rows.stop + MARGIN
+        shape = (1, self._n_in, self._slab + 2 * MARGIN, bottom - top, self._width)
+        window = self._weights.empty(shape)
+        clear_outside(window, 3, top, self._height)
+        inside = slice(max(top, 0), min(bottom, self._height))
+        target = window[:, :, :, inside.start - top : inside.stop - top]
+        for read, channels in self._readers:
+            read(first, inside, target[:, channels])
+        return window
+
+
+class CascadeStream:
+    """A cascade over a stream of planes.
+
+    Parameters
+    ----------
+    schedule
+        Of the cascade, or of its stage 1 alone.
+    weights
+        Of the cascade.
+    domain
+        What the stream passes through.
+    """
+
+    def __init__(
+        self, schedule: Schedule, weights: FoldedCascade, domain: Domain
+    ) -> None:
+        self._domain, self._schedule, self._heads = domain, schedule, weights.heads
+        self._plane = domain.start
+        self.rings: dict[str, Ring] = {}
+        for name, scale, channels in schedule.kept():
+            planes = schedule.ring_planes(name, domain.slab)
+            y, x = (n // scale for n in domain.section)
+            room = weights.empty((1, channels, planes, y, x))
+            self.rings[name] = Ring(room.zero_())
+        self._streams = [
+            StageStream(stage, weights, self.rings, domain) for stage in schedule.stages
+        ]
+
+    @property
+    def plane(self) -> int:
+        """First plane of the labels that the next push returns; may be negative."""
+        return self._plane - self._schedule.delay
+
+    def push(self, image: Tensor) -> Tensor:
+        """Take `k` planes and return the labels of `k` planes further back.
+
+        Parameters
+        ----------
+        image
+            ``(1, 1, k, y, x)``; zero where the volume is padded or has ended.
+
+        Returns
+        -------
+        Tensor
+            uint8 ``(k, y, x)``; the first plane is the `plane` before the push. What
+            lies outside the volume has no meaning.
+
+        Raises
+        ------
+        MeUNetError
+            If the network gives values that are not finite.
+        """
+        self.rings[IMAGE].write(self._plane, slice(None), image)
+        stages = zip(self._schedule.stages, self._streams, strict=True)
+        for stage, stream in list(stages)[:-1]:
+            first = self._plane // stage.scale - stage.delay
+            for rows, features in stream.bands(first):
+                planes = self._passed_on(stage, features, first)
+                self.rings[stage.name].write(first, rows, planes)
+        labels = self._labels()
+        self._plane += self._domain.slab
+        return labels
+
+    def _passed_on(self, stage: Stage, features: Tensor, first: int) -> Tensor:
+        if not stage.head:
+            return features
+        probabilities = self._logits(stage, features).softmax(-1).movedim(-1, 1)
+        clear_outside(probabilities, 2, first, self._domain.depth)
+        return probabilities
+
+    def _labels(self) -> Tensor:
+        stage, stream = self._schedule.stages[-1], self._streams[-1]
+        shape = (self._domain.slab, *self._domain.section)
+        device = self.rings[IMAGE].buffer.device
+        labels = torch.empty(shape, dtype=torch.uint8, device=device)
+        total = torch.zeros((), device=device)
+        for rows, features in stream.bands(self.plane):
+            logits = self._logits(stage, features)[0]
+            labels[:, rows] = logits.argmax(-1)  # ties go to the lowest class
+            total += logits.sum(dtype=torch.float32)
+        if not total.isfinite():
+            raise MeUNetError(
+                f"the network must give finite values, but does not at planes "
+                f"{self.plane} to {self.plane + len(labels)} in {logits.dtype}; choose "
+                "precision fp32, or another checkpoint if it is fp32 already"
+            )
+        return labels
+
+    def _logits(self, stage: Stage, features: Tensor) -> Tensor:  # 1 k y x classes
+        head = self._heads[stage.head]
+        return functional.linear(features.movedim(1, -1), head.weight, head.bias)
+
+
+def clear_outside(planes: Tensor, axis: int, first: int, size: int) -> None:
+    """Zero what lies outside 0:size along `axis`, where `planes` begin at `first`."""
+    n = planes.shape[axis]
+    before = min(max(-first, 0), n)
+    inside = min(max(size - first, 0), n)
+    planes.narrow(axis, 0, before).zero_()
+    planes.narrow(axis, inside, n - inside).zero_()
+
+
+def _reader(ring: Ring, source: Source) -> Reader:
+    readers = {
+        "same": ring.read,
+        "pooled": ring.read_pooled,
+        "doubled": ring.read_doubled,
+    }
+    return readers[source.how]
+
+
+def _pooled(planes: Tensor) -> Tensor:
+    # Faster than max_pool3d on processors, and it keeps channels last everywhere.
+    planes = torch.maximum(planes[:, :, ::2], planes[:, :, 1::2])
+    planes = torch.maximum(planes[..., ::2, :], planes[..., 1::2, :])
+    return torch.maximum(planes[..., ::2], planes[..., 1::2])

@@ -1,0 +1,88 @@
+"""Where labels go, and what a run leaves there so that it can be taken up again."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue, ValidationError
+
+from napari_meunet.config import Frozen, Shape
+from napari_meunet.inference.images import Limits
+
+
+class LabelTarget(Protocol):
+    """What the engine needs of `napari_meunet.labels.store.LabelStore`."""
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels along (z, y, x)."""
+        ...
+
+    @property
+    def run_description(self) -> Mapping[str, JsonValue]:
+        """What the last run was begun with; empty if there was none."""
+        ...
+
+    def begin_run(self, key: str, description: Mapping[str, JsonValue]) -> None:
+        """Begin a run, or take up the last one if that has the same key."""
+        ...
+
+    def finished_planes(self, column: str) -> int:
+        """Return how many planes of a column are on disk."""
+        ...
+
+    def mark_finished(self, column: str, planes: int) -> None:
+        """Record that so many planes of a column are on disk."""
+        ...
+
+    def write(
+        self,
+        start: Shape,
+        block: NDArray[np.uint8],
+        *,
+        overwrite_corrected: bool = False,
+    ) -> None:
+        """Write labels ``(z, y, x)`` from the voxel `start` on."""
+        ...
+
+
+class RunRecord(Frozen):
+    """Everything that the labels of a run depend on, to the last bit.
+
+    Attributes
+    ----------
+    model, checkpoint
+        Name of the model and digest of its weights.
+    preset, device, precision
+        As in the plan.
+    limits
+        Intensities that became 0 and 1.
+    exact_halo, columns, slab, band
+        How the volume was cut.
+    """
+
+    model: str
+    checkpoint: str
+    preset: str
+    device: str
+    precision: str
+    limits: Limits
+    exact_halo: bool
+    columns: tuple[int, int]
+    slab: int
+    band: int
+
+    @property
+    def key(self) -> str:
+        """A digest of all of it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @classmethod
+    def last(cls, labels: LabelTarget) -> Self | None:
+        """Return the record of the last run; None if it left none that we know."""
+        try:
+            return cls.model_validate(labels.run_description)
+        except ValidationError:
+            return None

@@ -1,0 +1,120 @@
+"""Random cascades with a truth to compare with, and labels kept in memory."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from napari_meunet.inference.images import scaled
+from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.checkpoint import Checkpoint
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint():
+    return random_checkpoint
+
+
+@pytest.fixture(scope="session")
+def true_labels():
+    return whole_volume_labels
+
+
+@pytest.fixture(scope="session")
+def memory_labels():
+    return MemoryLabels
+
+
+@cache
+def random_checkpoint(
+    fusion="post", *, n_classes=3, features=(2, 2, 4, 4, 4), seed=0, raw=False
+):
+    """Return a small cascade with varied labels and BatchNorm far from the identity."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        config = NetworkConfig(
+            n_classes=n_classes,
+            features=features,
+            refinement_features=(2, 3, 2),
+            fusion=fusion,
+        )
+        cascade = Cascade(**config.model_dump())
+        norms = [m for m in cascade.modules() if isinstance(m, nn.BatchNorm3d)]
+        for norm in norms:
+            norm.momentum = 1.0  # statistics of the one image below
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.uniform_(norm.bias, 0, 0.5)
+        image = torch.rand(1, 1, 48, 48, 48)
+        with torch.no_grad():
+            cascade(image)
+            cascade.eval()
+            _vary(cascade.stage1, cascade.stage1.conv_out, image)
+            if fusion != "none":
+                _vary(cascade, cascade.conv_out, image)
+    card = Card(
+        name=f"random {fusion}",
+        version="1",
+        network=config,
+        classes=unnamed_classes(n_classes),
+        data="none",
+        licence="CC0-1.0",
+        **({"intensity": None} if raw else {}),
+    )
+    return Checkpoint(cascade.state_dict(), card)
+
+
+def _vary(network, head, image):
+    """Give every class the same mean and spread of logits, so that all of them win."""
+    logits = network(image)[0].flatten(1)
+    spread = logits.std(1) + 1e-3
+    head.weight /= spread[:, None, None, None, None]
+    head.bias -= logits.mean(1)
+    head.bias /= spread
+
+
+def whole_volume_labels(checkpoint, voxels, limits):
+    """Return the labels of the network on the whole volume at once, in float64.
+
+    The volume is scaled, then padded with zeros at the far end to multiples of 16.
+    """
+    image = scaled(torch.from_numpy(voxels.astype(np.float32)), limits).double()
+    padding = [n for size in reversed(image.shape) for n in (0, -size % 16)]
+    padded = nn.functional.pad(image, padding)
+    with torch.inference_mode():
+        logits = checkpoint.build().double()(padded[None, None])[0]
+    z, y, x = voxels.shape
+    return logits.argmax(0)[:z, :y, :x].numpy().astype(np.uint8)
+
+
+class MemoryLabels:
+    """Labels in memory that count how often each voxel is written."""
+
+    def __init__(self, shape):
+        self.shape = shape
+        self.labels = np.full(shape, 255, np.uint8)
+        self.times_written = np.zeros(shape, np.uint8)
+        self.run_description = {}
+        self._key = None
+        self._finished = {}
+
+    def begin_run(self, key, description):
+        if key != self._key:
+            self._key, self._finished = key, {}
+            self.run_description = dict(description)
+
+    def finished_planes(self, column):
+        return self._finished.get(column, 0)
+
+    def mark_finished(self, column, planes):
+        self._finished[column] = planes
+
+    def write(self, start, block, *, overwrite_corrected=False):
+        box = tuple(slice(i, i + n) for i, n in zip(start, block.shape, strict=True))
+        assert self.labels[box].shape == block.shape, (
+            "a block reaches beyond the volume"
+        )
+        self.labels[box] = block
+        self.times_written[box] += 1

@@ -1,0 +1,122 @@
+"""The exact executor against the network on the whole padded volume."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_meunet.inference.exact import ExactExecutor
+from napari_meunet.inference.images import Images
+from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.schedule import schedule_of
+from napari_meunet.inference.tiles import aligned, cut
+from napari_meunet.volume.volume import Volume
+
+LIMITS = (30.0, 220.0)
+
+
+def random_voxels(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def executor(checkpoint, voxels, *, slab=16, band=10**5, dtype=torch.double):
+    weights = FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype)
+    images = Images(Volume.from_array(voxels), LIMITS)
+    schedule = schedule_of(checkpoint.card.network)
+    return ExactExecutor(images, schedule, weights, slab, band)
+
+
+def labelled(executor, columns, first=0):
+    """Return the labels from plane `first` on, each voxel written once."""
+    shape = executor.images.volume.shape
+    labels = np.full(shape, 255, np.uint8)
+    for column in columns:
+        following = first
+        for (z, y, x), block in executor.blocks(column, first):
+            assert z == following
+            following += len(block)
+            box = tuple(
+                slice(i, i + n) for i, n in zip((z, y, x), block.shape, strict=True)
+            )
+            assert (labels[box] == 255).all()
+            labels[box] = block
+        assert following == shape[0]
+    return labels
+
+
+@pytest.mark.parametrize("fusion", ["none", "post", "pre"])
+@settings(max_examples=6, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 50), st.integers(1, 35), st.integers(1, 35)),
+    slab=st.sampled_from([16, 32, 48]),
+    seed=st.integers(0, 2),
+)
+def test_any_shape_is_labelled_as_the_whole_padded_volume(
+    make_checkpoint, true_labels, fusion, shape, slab, seed
+):
+    checkpoint = make_checkpoint(fusion, seed=seed)
+    voxels = random_voxels(shape, seed)
+    found = labelled(executor(checkpoint, voxels, slab=slab), cut(shape[1:], (1, 1), 0))
+    np.testing.assert_array_equal(found, true_labels(checkpoint, voxels, LIMITS))
+
+
+@pytest.mark.parametrize(
+    ("fusion", "shape", "parts"),
+    [("post", (18, 250, 9), (2, 1)), ("pre", (5, 9, 300), (1, 2))],
+)
+def test_columns_give_the_labels_of_the_whole_section(
+    make_checkpoint, true_labels, fusion, shape, parts
+):
+    checkpoint = make_checkpoint(fusion)
+    voxels = random_voxels(shape)
+    run = executor(checkpoint, voxels, slab=48)
+    columns = cut(shape[1:], parts, aligned(run.schedule.reach()))
+    expected = true_labels(checkpoint, voxels, LIMITS)
+    np.testing.assert_array_equal(labelled(run, columns), expected)
+
+
+@settings(max_examples=8, deadline=None)
+@given(first=st.integers(0, 259), slab=st.sampled_from([16, 48]))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_later_start_gives_the_same_bits(long_run, dtype, slab, first):
+    run, whole = long_run(dtype, slab)
+    columns = cut(run.images.volume.shape[1:], (1, 1), 0)
+    found = labelled(run, columns, first)
+    assert (found[:first] == 255).all()
+    np.testing.assert_array_equal(found[first:], whole[first:])
+
+
+@pytest.fixture(scope="module")
+def long_run(make_checkpoint):
+    """Return runs over 260 planes, so that a late start leaves planes out."""
+    known = {}
+    voxels = random_voxels((260, 16, 15))
+
+    def run(dtype, slab):
+        if (dtype, slab) not in known:
+            made = executor(make_checkpoint("post"), voxels, slab=slab, dtype=dtype)
+            known[dtype, slab] = made, labelled(made, cut((16, 15), (1, 1), 0))
+        return known[dtype, slab]
+
+    return run
+
+
+def test_a_late_start_reads_only_what_it_needs(make_checkpoint):
+    read = []
+
+    class Recorded:
+        shape, dtype = (400, 16, 16), np.dtype(np.uint8)
+
+        def __getitem__(self, index):
+            read.append(index[0])
+            return np.zeros([part.stop - part.start for part in index], np.uint8)
+
+    voxels = Recorded()
+    run = executor(make_checkpoint("post"), voxels)
+    for _ in run.blocks(cut((16, 16), (1, 1), 0)[0], 303):
+        pass
+    # block 288:304 reaches back to 288 - 94 = 194, in the slab that begins at 192
+    assert read[0] == slice(192, 208)
+    assert read[-1].stop == 400
+    assert len(read) == 13

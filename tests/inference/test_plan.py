@@ -1,0 +1,152 @@
+"""Plans, which are decided without a device."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_meunet.config import SegmentationConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.machine import Machine
+from napari_meunet.inference.plan import plan_segmentation
+from napari_meunet.network.card import NetworkConfig
+
+UINT8 = np.dtype(np.uint8)
+FLY = (1072, 470, 470)
+LAPTOP = Machine(
+    device="cpu",
+    name="laptop",
+    precision="fp32",
+    host_free=int(8e9),
+    device_free=int(8e9),
+    rate=1e11,
+)
+GPU = Machine(
+    device="cuda:0",
+    name="GPU",
+    precision="fp16",
+    host_free=int(64e9),
+    device_free=int(24e9),
+    rate=1e13,
+)
+
+
+def network(fusion="post"):
+    return NetworkConfig(
+        n_classes=3,
+        features=(16, 32, 64, 128, 128),
+        refinement_features=(8, 16, 32),
+        fusion=fusion,
+    )
+
+
+def planned(shape=FLY, machine=LAPTOP, dtype=UINT8, fusion="post", **config):
+    return plan_segmentation(
+        shape, dtype, network(fusion), SegmentationConfig(**config), machine
+    )
+
+
+def test_a_fly_is_done_in_whole_planes_within_4_gb_in_any_precision():
+    for precision in ("fp32", "bf16"):
+        plan = planned(machine=replace(LAPTOP, precision=precision, device_free=24**9))
+        assert plan.parts == (1, 1)
+        assert plan.host_bytes + plan.device_bytes < 2.5e9
+
+
+def test_a_section_that_does_not_fit_is_cut_into_the_fewest_columns():
+    whole = planned((2000, 2000, 2000), GPU, memory=60 * 10**9)
+    assert whole.parts == (1, 1)
+    plan = planned((2000, 2000, 2000), GPU, memory=12 * 10**9)
+    assert len(plan.columns) == 4
+    assert plan.device_bytes <= 12e9
+    assert plan.seconds > whole.seconds
+    assert "4 columns" in str(plan)
+    assert all(column.section[0] <= 1008 + 96 for column in plan.columns)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(1, 1500)] * 3),
+    memory=st.integers(10**9, 10**11),
+    fusion=st.sampled_from(["post", "pre", "none"]),
+)
+def test_more_memory_never_means_more_columns(shape, memory, fusion):
+    try:
+        tight = planned(shape, GPU, fusion=fusion, memory=memory)
+    except MeUNetError:
+        return
+    ample = planned(shape, GPU, fusion=fusion, memory=2 * memory)
+    assert tight.device_bytes <= memory
+    assert len(ample.columns) <= len(tight.columns)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "exact_halo", "halo"),
+    [("post", True, 96), ("none", True, 96), ("pre", True, 128), ("pre", False, 48)],
+)
+def test_columns_overlap_by_what_the_network_needs(fusion, exact_halo, halo):
+    plan = planned(fusion=fusion, exact_halo=exact_halo, columns=(1, 2))
+    one, two = plan.columns
+    assert one.read[1] == (0, 240 + halo)
+    assert two.read[1] == (240 - halo, 480)
+    assert plan.exact is exact_halo
+    assert ("approximate" in str(plan)) is not exact_halo
+
+
+def test_a_whole_section_is_exact_whatever_the_halo():
+    assert planned(exact_halo=False, memory=10**10).exact
+
+
+def test_slab_and_columns_can_be_asked_for():
+    plan = planned(slab=48, columns=(2, 3), memory=10**10)
+    assert (plan.slab, plan.parts) == (48, (2, 3))
+
+
+def test_half_of_the_free_memory_is_the_default():
+    plan = planned((1000, 800, 800))
+    assert plan.host_bytes + plan.device_bytes <= 4e9
+    assert len(plan.columns) > 1
+
+
+def test_what_cannot_fit_is_refused_with_a_remedy():
+    with pytest.raises(
+        MeUNetError, match=r"allowed, 0\.10 GB on cpu, got .*allow more"
+    ):
+        planned(memory=10**8)
+
+
+def test_wide_data_types_need_more_host_memory():
+    eight, sixteen = planned(machine=GPU), planned(machine=GPU, dtype=np.dtype("u2"))
+    assert sixteen.host_bytes > eight.host_bytes
+    assert sixteen.device_bytes == eight.device_bytes
+
+
+def test_the_papers_windows_take_72_windows_for_a_fly():
+    plan = planned(preset="paper", memory=10**10)
+    voxels = 72 * 240**2 * (240 + 94)
+    assert plan.seconds == pytest.approx(voxels * 89_952 / LAPTOP.rate)
+    assert plan.parts == (1, 1)
+    assert str(plan).startswith("the paper's windows, fp32 on cpu, ")
+
+
+def test_the_papers_windows_that_do_not_fit_lead_to_the_other_preset():
+    with pytest.raises(MeUNetError, match="choose the preset 'exact'"):
+        planned((2000, 2000, 2000), preset="paper")
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(1e15, "about 1 s"), (1e11, "about 7 min"), (1e9, "about 12.0 h")],
+)
+def test_a_plan_says_what_it_takes_in_words(rate, words):
+    plan = planned(memory=10**10, machine=replace(LAPTOP, rate=rate))
+    assert str(plan) == f"whole planes, fp32 on cpu, 2.3 GB, {words}"
+
+
+def test_planning_loads_no_torch():
+    code = "import sys, napari_meunet.inference.plan; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

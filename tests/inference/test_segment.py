@@ -1,0 +1,327 @@
+"""Segmenting from a checkpoint to labels."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from napari_meunet.config import SegmentationConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.inference import segment as room
+from napari_meunet.inference.segment import segment
+from napari_meunet.inference.streaming.stream import CascadeStream
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.volume.intensity import intensity_range
+from napari_meunet.volume.volume import Volume
+
+SHAPE = (70, 33, 30)
+CPU = {"device": "cpu", "precision": "fp32", "slab": 16}
+
+
+@pytest.fixture(scope="module")
+def voxels():
+    return np.random.default_rng(5).integers(0, 256, SHAPE, dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(make_checkpoint):
+    return make_checkpoint("post")
+
+
+@pytest.fixture
+def labels(memory_labels):
+    return memory_labels(SHAPE)
+
+
+@pytest.fixture(scope="module")
+def one_go(checkpoint, voxels, memory_labels):
+    """Return the labels of a run that nothing disturbs."""
+    labels = memory_labels(SHAPE)
+    run(voxels, checkpoint, labels)
+    return labels.labels
+
+
+def run(voxels, checkpoint, labels, **config):
+    """Segment in one go and return all progress."""
+    config = SegmentationConfig(**{**CPU, **config})
+    return list(segment(Volume.from_array(voxels), checkpoint, config, labels))
+
+
+def limits_of(voxels):
+    return intensity_range(Volume.from_array(voxels), 0.1, 99.9)
+
+
+def test_labels_are_those_of_the_network_on_the_whole_volume(
+    checkpoint, voxels, labels, true_labels
+):
+    run(voxels, checkpoint, labels)
+    expected = true_labels(checkpoint, voxels, limits_of(voxels))
+    assert np.bincount(expected.ravel()).min() > 100
+    assert (labels.labels != expected).mean() < 1e-4  # ties, as fp32 rounds them
+    assert (labels.times_written == 1).all()
+
+
+def test_progress_counts_planes_on_disk(checkpoint, voxels, labels):
+    config = SegmentationConfig(**CPU)
+    before = -1
+    for step in segment(Volume.from_array(voxels), checkpoint, config, labels):
+        assert (step.unit, step.total) == ("planes", 70)
+        assert before <= step.done
+        assert labels.times_written[: step.done].all()
+        before = step.done
+    assert before == 70
+
+
+def test_the_first_message_is_the_plan(checkpoint, voxels, labels):
+    first, *others = run(voxels, checkpoint, labels)
+    assert first.done == 0
+    assert first.message.startswith("whole planes, fp32 on cpu, ")
+    assert not any(step.message for step in others)
+
+
+@pytest.mark.parametrize("stop_after", [1, 6, 8, 9, 11])
+def test_a_run_that_is_closed_goes_on_with_the_same_bits(
+    checkpoint, voxels, labels, one_go, stop_after
+):
+    steps = segment(
+        Volume.from_array(voxels), checkpoint, SegmentationConfig(**CPU), labels
+    )
+    for _, step in zip(range(stop_after), steps, strict=False):
+        done = step.done
+    steps.close()
+    kept = labels.finished_planes("y0-33,x0-30")
+    assert done <= kept <= done + 32
+    assert labels.times_written[:kept].all()
+    again = run(voxels, checkpoint, labels)
+    assert again[0].done == kept
+    np.testing.assert_array_equal(labels.labels, one_go)
+    assert (labels.times_written == 1).all()
+
+
+def test_a_finished_run_does_nothing_when_it_is_run_again(checkpoint, voxels, labels):
+    run(voxels, checkpoint, labels)
+    (only,) = run(voxels, checkpoint, labels)
+    assert only.done == only.total
+    assert (labels.times_written == 1).all()
+
+
+@pytest.mark.parametrize("change", [{"preset": "paper"}, {"precision": "bf16"}])
+def test_another_run_begins_anew(checkpoint, voxels, labels, change):
+    run(voxels, checkpoint, labels)
+    assert run(voxels, checkpoint, labels, **change)[0].done == 0
+
+
+def test_another_model_begins_anew(checkpoint, make_checkpoint, voxels, labels):
+    run(voxels, checkpoint, labels)
+    assert run(voxels, make_checkpoint("post", seed=1), labels)[0].done == 0
+
+
+def test_columns_are_joined_without_a_seam(checkpoint, voxels, labels, one_go):
+    steps = run(voxels, checkpoint, labels, columns=(2, 2))
+    assert steps[-1].done == steps[-1].total == 4 * 70
+    assert (labels.times_written == 1).all()
+    assert (labels.labels != one_go).mean() < 1e-4
+
+
+def test_a_run_keeps_its_columns_when_less_memory_is_free(
+    checkpoint, voxels, labels, one_go
+):
+    """Or what is finished would have to be done again."""
+    steps = segment(
+        Volume.from_array(voxels),
+        checkpoint,
+        SegmentationConfig(**{**CPU, "slab": 32, "columns": (1, 2)}),
+        labels,
+    )
+    while next(steps).done < 80:
+        pass
+    steps.close()
+    again = run(voxels, checkpoint, labels, slab=None)
+    assert again[0].done >= 80
+    assert again[0].total == 140
+    assert (labels.times_written == 1).all()
+
+
+class FullDevice:
+    """Lets `CascadeStream.push` fail once, at the n-th push."""
+
+    def __init__(self, monkeypatch, n, error):
+        self.left, self.error = n, error
+        push = CascadeStream.push
+
+        def failing(stream, image):
+            self.left -= 1
+            if self.left == 0:
+                raise self.error
+            return push(stream, image)
+
+        monkeypatch.setattr(CascadeStream, "push", failing)
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.fixture(scope="module")
+def wide(checkpoint, memory_labels):
+    """Return a volume that can be cut into columns, and its labels."""
+    voxels = np.random.default_rng(6).integers(0, 256, (70, 16, 400), dtype=np.uint8)
+    labels = memory_labels(voxels.shape)
+    run(voxels, checkpoint, labels, slab=None)
+    return voxels, labels.labels
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cuda", "cpu", "host"])
+def test_a_device_out_of_memory_goes_on_with_a_smaller_plan(
+    monkeypatch, checkpoint, memory_labels, wide, error
+):
+    voxels, expected = wide
+    labels = memory_labels(voxels.shape)
+    FullDevice(monkeypatch, 5, error)  # slabs of 32: the fourth push gives 32 planes
+    steps = run(voxels, checkpoint, labels, slab=None)
+    (replanned,) = [step for step in steps[1:] if step.message]
+    assert replanned.message.startswith(
+        "cpu ran out of memory; going on with 2 columns"
+    )
+    assert (replanned.done, replanned.total) == (2 * 32, 2 * 70)
+    assert steps[-1].done == 2 * 70
+    assert (labels.labels != expected).mean() < 1e-4
+    assert (labels.times_written == 1).all()
+
+
+def test_what_cannot_shrink_any_more_is_an_error_with_a_remedy(
+    monkeypatch, checkpoint, voxels, labels
+):
+    monkeypatch.setattr(CascadeStream, "push", raising(OUT_OF_MEMORY[0]))
+    with pytest.raises(MeUNetError, match="cpu ran out of memory, and a run must fit"):
+        run(voxels, checkpoint, labels)
+
+
+def test_other_errors_of_the_device_are_not_swallowed(
+    monkeypatch, checkpoint, voxels, labels
+):
+    monkeypatch.setattr(CascadeStream, "push", raising(RuntimeError("illegal access")))
+    with pytest.raises(RuntimeError, match="illegal access"):
+        run(voxels, checkpoint, labels)
+
+
+def raising(error):
+    def push(stream, image):
+        raise error
+
+    return push
+
+
+def test_what_reading_raises_reaches_the_caller(checkpoint, labels):
+    class Damaged:
+        shape, dtype = SHAPE, np.dtype(np.uint8)
+
+        def __getitem__(self, index):
+            voxels = np.arange(np.prod(SHAPE)).reshape(SHAPE).astype(np.uint8)
+            if isinstance(index, tuple) and index[0].start >= 48:
+                raise MeUNetError("page 48 is damaged")
+            return voxels[index]
+
+    with pytest.raises(MeUNetError, match="page 48"):
+        run(Damaged(), checkpoint, labels)
+
+
+def test_what_writing_raises_reaches_the_caller(
+    monkeypatch, checkpoint, voxels, labels
+):
+    def write(start, block, *, overwrite_corrected):
+        raise MeUNetError("the disk is full")
+
+    monkeypatch.setattr(labels, "write", write)
+    with pytest.raises(MeUNetError, match="disk is full"):
+        run(voxels, checkpoint, labels)
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "i4", "f4", "f8"])
+def test_the_same_scan_in_another_data_type_has_the_same_labels(
+    checkpoint, voxels, labels, one_go, dtype
+):
+    run(voxels.astype(dtype) * 4 + 9, checkpoint, labels)
+    assert (labels.labels != one_go).mean() < 1e-3
+
+
+def test_voxels_that_are_not_numbers_count_as_air(checkpoint, voxels, memory_labels):
+    holes, air = voxels.astype(np.float32), voxels.astype(np.float32)
+    holes[10:20], air[10:20] = np.nan, 0
+    found, expected = memory_labels(SHAPE), memory_labels(SHAPE)
+    with warnings.catch_warnings(action="error"):
+        run(holes, checkpoint, found)
+    run(air, checkpoint, expected)
+    assert (found.labels != expected.labels).mean() < 0.05  # percentiles differ a bit
+    assert (found.labels < 3).all()
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_volume_without_contrast_is_refused(checkpoint, labels, value):
+    with pytest.raises(MeUNetError, match="a volume needs"):
+        run(np.full(SHAPE, value, np.float32), checkpoint, labels)
+
+
+def test_a_model_of_raw_values_takes_bytes_only(make_checkpoint, voxels, labels):
+    raw = make_checkpoint("none", raw=True)
+    with pytest.raises(
+        MeUNetError, match="8 bits, got uint16; save the volume as uint8"
+    ):
+        run(voxels.astype(np.uint16), raw, labels)
+    assert run(voxels, raw, labels)[-1].done == 70
+
+
+def test_labels_of_another_shape_are_refused(checkpoint, voxels, memory_labels):
+    with pytest.raises(MeUNetError, match=r"\(70, 33, 30\), got \(70, 33, 31\)"):
+        run(voxels, checkpoint, memory_labels((70, 33, 31)))
+
+
+def test_the_paper_preset_uses_stage_one_alone(
+    monkeypatch, make_checkpoint, memory_labels
+):
+    monkeypatch.setattr(room.PaperExecutor, "window", 48, raising=False)
+    small = np.random.default_rng(1).integers(0, 256, (20, 30, 16), dtype=np.uint8)
+    post = make_checkpoint("post")
+    labels = memory_labels(small.shape)
+    first, *_, last = run(small, post, labels, preset="paper")
+    assert first.message.startswith("the paper's windows")
+    assert last.done == 20
+    assert (labels.labels < 3).all()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_corrected_voxels_survive_unless_told_otherwise(
+    tmp_path, checkpoint, voxels, one_go, overwrite
+):
+    volume = Volume.from_array(voxels)
+    box = (slice(30, 40), slice(5, 20), slice(5, 20))
+    wrong = np.where(one_go[box] == 1, 2, 1).astype(np.uint8)
+    with LabelStore.create(
+        tmp_path / "scan.meunet", volume, checkpoint.card.classes
+    ) as store:
+        store.editable()[box] = wrong
+        run(voxels, checkpoint, store, overwrite_corrected=overwrite)
+        expected = one_go.copy()
+        if not overwrite:
+            expected[box] = wrong
+        np.testing.assert_array_equal(store.labels, expected)
+
+
+def test_a_labels_folder_takes_up_a_run_in_a_new_session(
+    tmp_path, checkpoint, voxels, one_go
+):
+    volume, folder = Volume.from_array(voxels), tmp_path / "scan.meunet"
+    config = SegmentationConfig(**CPU)
+    with LabelStore.create(folder, volume, checkpoint.card.classes) as store:
+        steps = segment(volume, checkpoint, config, store)
+        while next(steps).done == 0:
+            pass
+        steps.close()
+    with LabelStore.open(folder) as store:
+        first, *_ = segment(volume, checkpoint, config, store)
+        assert first.done > 0
+        np.testing.assert_array_equal(store.labels, one_go)

@@ -1,0 +1,221 @@
+"""Streams against the same network on the whole volume."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.schedule import (
+    IMAGE,
+    MARGIN,
+    Source,
+    Stage,
+    schedule_of,
+    sparing,
+)
+from napari_meunet.inference.streaming.stream import (
+    CascadeStream,
+    Domain,
+    Ring,
+    StageStream,
+    clear_outside,
+)
+from napari_meunet.inference.tiles import aligned
+from napari_meunet.network.meunet import conv_stage
+
+CPU = torch.device("cpu")
+sixteens = st.sampled_from([16, 32])
+
+
+class OneStage(nn.Module):
+    """A network of a single stage, which `FoldedCascade` takes like a cascade."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.only = conv_stage(n_in, n_out)
+        norm = self.only[1][1]
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(0.1, 2)
+        norm.bias.data.uniform_(0.1, 1)
+
+
+def test_folding_changes_nothing_but_rounding(make_checkpoint):
+    network = make_checkpoint().build().double()
+    weights = FoldedCascade(network, CPU, torch.double)
+    stage = network.stage1.dec2
+    image = torch.rand(1, 4, 6, 7, 8, dtype=torch.double)
+    found = image
+    for layer in weights.stages["stage1.dec2"]:
+        found = functional.conv3d(found, layer.weight, layer.bias, padding=1).relu()
+    torch.testing.assert_close(found, stage(image), rtol=1e-12, atol=1e-12)
+
+
+def test_folding_leaves_the_network_as_it_was(make_checkpoint):
+    network = make_checkpoint().build()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    FoldedCascade(network, CPU, torch.bfloat16)
+    after = network.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert after["stage1.enc1.0.0.weight"].dtype == torch.float32
+
+
+@given(
+    capacity=st.integers(1, 9),
+    pushes=st.lists(st.integers(1, 3), min_size=1, max_size=12),
+    first=st.integers(-5, 5),
+)
+def test_a_ring_returns_the_latest_planes_by_their_index(capacity, pushes, first):
+    ring = Ring(torch.zeros(1, 2, capacity, 2, 1))
+    plane = first
+    for n in pushes:
+        n = min(n, capacity)
+        planes = torch.arange(plane, plane + n).float()
+        ring.write(
+            plane, slice(None), planes[None, None, :, None, None].expand(1, 2, n, 2, 1)
+        )
+        plane += n
+    kept = min(capacity, plane - first)
+    out = torch.empty(1, 2, kept, 1, 1)
+    ring.read(plane - kept, slice(1, 2), out)
+    assert out[0, 1, :, 0, 0].tolist() == list(range(plane - kept, plane))
+
+
+def test_rings_pool_and_double_as_the_network_does():
+    buffer = torch.rand(1, 3, 6, 8, 4)
+    first = 10  # the ring has wrapped: planes 10 11 | 6 7 8 9 lie at 4 5 | 0 1 2 3
+    whole = torch.cat((buffer[:, :, 4:], buffer[:, :, :4]), dim=2)
+    pooled = torch.empty(1, 3, 3, 2, 2)
+    Ring(buffer).read_pooled(first // 2, slice(1, 3), pooled)
+    assert torch.equal(pooled, functional.max_pool3d(whole, 2)[:, :, :, 1:3])
+    doubled = torch.empty(1, 3, 12, 4, 8)
+    Ring(buffer).read_doubled(2 * first, slice(2, 6), doubled)
+    expected = functional.interpolate(whole, scale_factor=2, mode="nearest")
+    assert torch.equal(doubled, expected[:, :, :, 2:6])
+
+
+@pytest.mark.parametrize(
+    ("first", "kept"),
+    [(-9, []), (-5, []), (-2, [0, 1, 2]), (3, [3, 4, 5, 6, 7]), (8, [8, 9]), (10, [])],
+)
+def test_only_what_lies_inside_is_kept(first, kept):
+    planes = torch.arange(first, first + 5).float()[None, None, :, None, None] + 100
+    clear_outside(planes, 2, first, 10)
+    assert [int(n) - 100 for n in planes.flatten() if n] == kept
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    depth=sixteens,
+    slab=sixteens,
+    band=st.sampled_from([1, 700, 10_000]),
+    seed=st.integers(0, 9),
+)
+def test_a_stage_gives_the_planes_of_its_two_convolutions(depth, slab, band, seed):
+    torch.manual_seed(seed)
+    network = OneStage(2, 3).double().eval()
+    image = torch.rand(1, 2, depth, 16, 32, dtype=torch.double)
+    weights = FoldedCascade(network, CPU, torch.double)
+    stage = Stage("only", 0, (Source(IMAGE, "same", 2),), 3, delay=MARGIN)
+    ring = Ring(torch.zeros(1, 2, slab + 2 * MARGIN, 16, 32, dtype=torch.double))
+    stream = StageStream(
+        stage, weights, {IMAGE: ring}, Domain(depth, (16, 32), 0, slab, band)
+    )
+    found = torch.full((1, 3, depth + 2 * slab, 16, 32), torch.nan, dtype=torch.double)
+    with torch.inference_mode():
+        for plane in range(0, depth + MARGIN, slab):
+            ring.write(plane, slice(None), padded(image, plane, slab))
+            for rows, features in stream.bands(plane - MARGIN):
+                found[:, :, plane : plane + slab, rows] = features
+        expected = network.only(image)
+    torch.testing.assert_close(found[:, :, MARGIN : depth + MARGIN], expected)
+    assert not found[:, :, :MARGIN].any()
+
+
+@pytest.mark.parametrize("fusion", ["none", "post", "pre"])
+@settings(max_examples=6, deadline=None)
+@given(
+    depth=st.sampled_from([16, 48, 112]),
+    section=st.tuples(sixteens, sixteens),
+    slab=st.sampled_from([16, 32, 48]),
+    band=st.sampled_from([1, 3000, 10**6]),
+    spare=st.booleans(),
+    seed=st.integers(0, 2),
+)
+def test_streamed_labels_are_those_of_the_whole_volume(
+    make_checkpoint, fusion, depth, section, slab, band, spare, seed
+):
+    checkpoint = make_checkpoint(fusion, seed=seed)
+    torch.manual_seed(seed)
+    image = torch.rand(1, 1, depth, *section, dtype=torch.double)
+    with torch.inference_mode():
+        expected = checkpoint.build().double()(image)[0].argmax(0)
+    schedule = schedule_of(checkpoint.card.network)
+    found = streamed(
+        checkpoint,
+        image,
+        Domain(depth, section, 0, slab, band),
+        schedule=sparing(schedule) if spare else schedule,
+    )
+    assert torch.equal(found.long(), expected)
+
+
+def test_random_networks_give_every_class_somewhere(make_checkpoint):
+    """Or the comparison above would mean little."""
+    for fusion in ("none", "post", "pre"):
+        network = make_checkpoint(fusion).build()
+        with torch.inference_mode():
+            labels = network(torch.rand(1, 1, 32, 32, 32)).argmax(1)
+        share = torch.bincount(labels.flatten(), minlength=3) / labels.numel()
+        assert share.min() > 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("fusion", ["post", "pre"])
+def test_a_later_start_gives_the_same_bits_beyond_the_reach(
+    make_checkpoint, fusion, dtype
+):
+    checkpoint = make_checkpoint(fusion, features=(4, 4, 8, 8, 8))
+    image = torch.rand(1, 1, 176, 16, 16)
+    whole = streamed(checkpoint, image, Domain(176, (16, 16), 0, 16, 10_000), dtype)
+    late = streamed(checkpoint, image, Domain(176, (16, 16), 16, 16, 10_000), dtype)
+    reach = schedule_of(checkpoint.card.network).reach()
+    first = aligned(16 + reach)
+    assert torch.equal(late[first:], whole[first:])
+    assert not torch.equal(late[16:], whole[16:])
+
+
+def test_values_that_are_not_finite_are_refused(make_checkpoint):
+    checkpoint = make_checkpoint("none")
+    name = "stage1.enc1.0.0.weight"
+    large = {**checkpoint.weights, name: 1e6 * checkpoint.weights[name]}
+    checkpoint = replace(checkpoint, weights=large)
+    image = torch.rand(1, 1, 16, 16, 16)
+    with pytest.raises(MeUNetError, match=r"finite.*float16; choose precision fp32"):
+        streamed(checkpoint, image, Domain(16, (16, 16), 0, 16, 10**6), torch.float16)
+
+
+def padded(image, plane, n):
+    """Return planes of an image, zero where it has ended."""
+    part = image[:, :, plane : plane + n]
+    return functional.pad(part, (0, 0, 0, 0, 0, n - part.shape[2]))
+
+
+def streamed(checkpoint, image, domain, dtype=torch.double, schedule=None):
+    """Return the labels of a cascade, streamed from `domain.start` on."""
+    schedule = schedule or schedule_of(checkpoint.card.network)
+    weights = FoldedCascade(checkpoint.build(), CPU, dtype)
+    stream = CascadeStream(schedule, weights, domain)
+    labels = torch.full((domain.depth, *domain.section), 255, dtype=torch.uint8)
+    for plane in range(domain.start, domain.depth + schedule.delay, domain.slab):
+        first = stream.plane
+        with torch.inference_mode():
+            made = stream.push(padded(image, plane, domain.slab).to(dtype))
+        known = made[max(-first, 0) : domain.depth - first]
+        labels[max(first, 0) : max(first, 0) + len(known)] = known
+    return labels
