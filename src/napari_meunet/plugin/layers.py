@@ -1,0 +1,252 @@
+"""Volumes and label stores as napari layers, and back."""
+
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import napari
+import numpy as np
+import pint
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.notifications import show_error, show_warning
+
+from napari_meunet.config import LabelClass
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.editable import EditableLabels
+from napari_meunet.labels.folder import labels_folder
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.network.card import IntensityRule
+from napari_meunet.plugin.lazy import for_viewing
+from napari_meunet.volume.intensity import intensity_range
+from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.pyramid import pyramid
+from napari_meunet.volume.volume import Spacing, Volume
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from napari.components import ViewerModel
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""Data, attributes and type of a layer, as readers return them."""
+
+AXES = ("z", "y", "x")
+
+_VOLUME, _STORE = "meunet volume", "meunet labels"  # keys in a layer's metadata
+
+
+def image_layer(volume: Volume) -> LayerData:
+    """Return a lazy image layer: a pyramid in micrometres, nothing read but samples."""
+    levels = [for_viewing(level) for level in pyramid(volume)]
+    attributes = _space(volume.spacing) | {
+        "name": volume.source.path.stem if volume.source.path else "volume",
+        "multiscale": len(levels) > 1,
+        "contrast_limits": _contrast_limits(volume),
+        "metadata": {_VOLUME: volume},
+    }
+    return levels if len(levels) > 1 else levels[0], attributes, "image"
+
+
+def labels_layer(store: LabelStore) -> LayerData:
+    """Return a labels layer on which painting goes to the disk at once.
+
+    A store that is not open for writing gives a layer that cannot be painted on.
+    """
+    attributes = _space(store.spacing) | {
+        "name": f"{store.folder.stem} labels",
+        "colormap": colormap(store.classes),
+        "features": _names(store.classes),
+        "metadata": {_STORE: store},
+    }
+    if not store.writable:
+        return store.labels, attributes, "labels"
+    data = store.editable()
+    # layers that vanish without being removed, and the end of the process
+    weakref.finalize(data, store.close)
+    return data, attributes, "labels"
+
+
+def scan_layers(volume: Volume) -> list[LayerData]:
+    """Return the image layer of a scan, and its labels if there are some."""
+    layers = [image_layer(volume)]
+    path = volume.source.path
+    if path is None or not labels_folder(path).exists():
+        return layers
+    try:
+        store = open_store(labels_folder(path))
+        try:
+            store.require_scan(volume)
+        except MeUNetError:
+            store.close()
+            raise
+    except MeUNetError as error:
+        show_error(str(error))
+    else:
+        layers.append(labels_layer(store))
+    return layers
+
+
+def open_store(folder: Path) -> LabelStore:
+    """Open a labels folder, for reading only if somebody else writes into it.
+
+    Raises
+    ------
+    MeUNetError
+        If it cannot be read either.
+    """
+    try:
+        return LabelStore.open(folder)
+    except MeUNetError as error:
+        store = LabelStore.open(folder, writable=False)
+        show_warning(f"These labels are shown but cannot be painted on: {error}")
+        return store
+
+
+def volume_of(layer: Image) -> Volume:
+    """Return the volume behind an image layer, wherever the layer comes from.
+
+    Raises
+    ------
+    MeUNetError
+        If the layer is not a volume of one channel.
+    """
+    array = layer.data[0] if layer.multiscale else layer.data
+    if layer.rgb or len(array.shape) != len(AXES):
+        raise MeUNetError(
+            f"the image must be a volume (z, y, x) of one channel, got the layer "
+            f"{layer.name!r} of shape {tuple(array.shape)}"
+            f"{' in colour' if layer.rgb else ''}; open its file in the Open dock, "
+            "which asks for channel and time"
+        )
+    volume = layer.metadata.get(_VOLUME)
+    if volume is None or volume.shape != array.shape:
+        volume = _volume_at(layer.source.path, array)
+    spacing = spacing_of(layer.scale, layer.units)
+    if volume.spacing is None and spacing is not None:
+        return volume.with_spacing(spacing.zyx)
+    return volume
+
+
+def store_of(layer: Layer) -> LabelStore | None:
+    """Return the label store that a layer shows, None if it shows something else."""
+    store: LabelStore | None = layer.metadata.get(_STORE)
+    # the metadata travel to duplicates, whose data lie in memory
+    if store is None or not (
+        isinstance(layer.data, EditableLabels) or layer.data is store.labels
+    ):
+        return None
+    return store
+
+
+def labels_of(
+    data: Any, attributes: Mapping[str, Any]
+) -> tuple[Any, Spacing | None, tuple[LabelClass, ...]]:
+    """Return what is exported of a labels layer: its array, spacing and classes."""
+    array = data[0] if isinstance(data, list | tuple) else data  # a pyramid
+    store = attributes["metadata"].get(_STORE)
+    classes = store.classes if store else ()
+    return array, spacing_of(attributes["scale"], attributes["units"]), classes
+
+
+def spacing_of(scale: Any, units: Any) -> Spacing | None:
+    """Return the spacing of a layer, None if its units are not lengths."""
+    registry = pint.get_application_registry()
+    try:
+        z, y, x = (
+            float(registry.Quantity(size, str(unit)).m_as("micrometer"))
+            for size, unit in zip(scale, units or (), strict=True)
+        )
+    except (pint.DimensionalityError, ValueError):  # pixels, or not three axes
+        return None
+    return Spacing((z, y, x), "layer in napari")
+
+
+def colormap(classes: tuple[LabelClass, ...]) -> DirectLabelColormap:
+    """Return the colours of the classes; the background is transparent."""
+    colors: dict[int | None, Any] = {label.value: label.color for label in classes}
+    return DirectLabelColormap(color_dict=colors | {0: "transparent", None: "white"})
+
+
+def show_classes(layer: Labels, classes: tuple[LabelClass, ...]) -> None:
+    """Give a labels layer the colours and names of classes."""
+    layer.colormap = colormap(classes)
+    layer.features = _names(classes)
+
+
+def shows_planes(viewer: "ViewerModel", layer: Layer, planes: range) -> bool:
+    """Tell whether one of the planes of a layer is seen; in 3-D, none counts.
+
+    A volume in 3-D is read whole to be drawn: too much while it is being written.
+    """
+    dims = viewer.dims
+    if dims.ndisplay != 2 or not planes:
+        return False
+    if dims.ndim - len(AXES) in dims.displayed:  # a cut along z
+        return True
+    return round(layer.world_to_data(dims.point)[0]) in planes
+
+
+def watch(viewer: "ViewerModel | None") -> None:
+    """See to stores when their layers come and go; repeating this changes nothing.
+
+    Parameters
+    ----------
+    viewer
+        None, where there is no window, is allowed.
+    """
+    if viewer is not None:
+        viewer.layers.events.inserted.connect(_forbid_painting)
+        viewer.layers.events.removed.connect(_close)
+
+
+def watch_current_viewer() -> None:
+    """Watch the viewer in front: a reader is not told for which one it reads."""
+    watch(napari.current_viewer())
+
+
+def _forbid_painting(event: Any) -> None:
+    store = store_of(event.value)
+    if store is not None and not store.writable:
+        event.value.editable = False
+
+
+def _close(event: Any) -> None:
+    store = store_of(event.value)
+    if store is not None:
+        store.close()
+
+
+def _names(classes: tuple[LabelClass, ...]) -> "pd.DataFrame":
+    """Return the feature table by which napari names the label under the mouse."""
+    import pandas as pd  # slow, and here it is a worker that waits
+
+    values = [label.value for label in classes]
+    return pd.DataFrame({"index": values, "class": [label.name for label in classes]})
+
+
+def _space(spacing: Spacing | None) -> dict[str, Any]:
+    """Return the attributes that place a layer; none are claimed without spacing."""
+    if spacing is None:
+        return {"axis_labels": AXES}
+    return {"axis_labels": AXES, "scale": spacing.zyx, "units": ("um",) * len(AXES)}
+
+
+def _contrast_limits(volume: Volume) -> tuple[float, float]:
+    rule = IntensityRule()
+    try:
+        return intensity_range(volume, rule.low, rule.high)
+    except MeUNetError:  # a constant volume is no reason not to show it
+        return 0.0, 1.0
+
+
+def _volume_at(path: str | None, array: Any) -> Volume:
+    """Return the file if it holds what the layer shows, else the layer's array."""
+    if path is not None:
+        try:
+            volume = open_volume(Path(path))
+        except MeUNetError:  # a format of another reader, or one of several channels
+            volume = None
+        if volume and (volume.shape, volume.dtype) == (array.shape, array.dtype):
+            return volume
+    return Volume.from_array(array if hasattr(array, "dtype") else np.asarray(array))

@@ -1,0 +1,90 @@
+"""The progress of a job, and the buttons to hold or stop it."""
+
+from time import monotonic
+
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_meunet.plugin.jobs import Job
+from napari_meunet.plugin.widgets.note import Note
+from napari_meunet.plugin.words import time_in_words
+from napari_meunet.progress import Pace, Progress
+
+
+class JobRow(QWidget):
+    """Shows one job at a time, and deletes it at its end; hidden without one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar = QProgressBar()
+        self.note = Note(muted=True)
+        self.pause = QPushButton("Pause", clicked=self._pause_or_resume)
+        self.pause.setToolTip("stand still after the current step")
+        self.cancel = QPushButton("Cancel", clicked=self._cancel)
+        self.cancel.setToolTip("stop after the current step; what is done stays")
+        self._job: Job | None = None
+        self._pace = Pace()
+        self._paused = False
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.pause)
+        buttons.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.note)
+        layout.addLayout(buttons)
+        self.hide()
+
+    def follow(self, job: Job) -> None:
+        """Show a job until it ends."""
+        self._job = job
+        self._pace = Pace()
+        job.progressed.connect(self._show_progress)
+        job.paused.connect(self._show_pause)
+        job.ended.connect(self._end)
+        self.bar.setRange(0, 0)
+        self.note.say("Starting…")
+        self._show_pause(False)
+        self.cancel.setEnabled(True)
+        self.show()
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.bar.setRange(0, progress.total)
+        self.bar.setValue(progress.done)
+        left = self._pace.seconds_left(progress, monotonic())
+        parts = [f"{progress.done} of {progress.total} {progress.unit}"]
+        if left is None:
+            parts.append("warming up")
+        elif progress.done < progress.total:
+            parts.append(f"about {time_in_words(left)} left")
+        self.note.say(", ".join(parts))
+
+    def _show_pause(self, paused: bool) -> None:
+        self._paused = paused
+        self._pace = Pace()  # standing still is not slowness
+        self.pause.setEnabled(True)
+        self.pause.setText("Go on" if paused else "Pause")
+        if paused:
+            self.note.say("Paused")
+
+    def _pause_or_resume(self) -> None:
+        if self._job is None:
+            return
+        self.pause.setEnabled(False)
+        if self._paused:
+            self._job.resume()
+        else:
+            self._job.pause()
+            self.note.say("Pausing after this step…")
+
+    def _cancel(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+            self.cancel.setEnabled(False)
+            self.pause.setEnabled(False)
+            self.note.say("Stopping after this step…")
+
+    def _end(self) -> None:
+        if self._job is not None:
+            self._job.deleteLater()
+        self._job = None
+        self.hide()

@@ -1,0 +1,62 @@
+"""Which layer of the viewer."""
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QSizePolicy
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+
+class LayerChoice(QComboBox):
+    """Lists the layers of one kind, the newest chosen until a person chooses.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers; with or without a window.
+    kind
+        Class of the layers.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: "ViewerModel", kind: "type[Layer]") -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._kind = kind
+        self._listed: list[Any] = []
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setPlaceholderText("no layer yet")
+        self.currentIndexChanged.connect(self.changed)
+        events = viewer.layers.events
+        for emitter in (events.inserted, events.removed, events.renamed):
+            emitter.connect(self.reset)
+            self.destroyed.connect(lambda _=None, e=emitter: e.disconnect(self.reset))
+        self.reset()
+
+    @property
+    def layer(self) -> "Layer | None":
+        """The chosen layer."""
+        return self._listed[self.currentIndex()] if self.currentIndex() >= 0 else None
+
+    @layer.setter
+    def layer(self, layer: "Layer | None") -> None:
+        self.setCurrentIndex(-1 if layer is None else self._listed.index(layer))
+
+    def reset(self, event: Any = None) -> None:
+        """List the layers that are there now."""
+        before, listed = self.layer, self._listed
+        layers = [one for one in self._viewer.layers if isinstance(one, self._kind)]
+        new = [layer for layer in layers if layer not in listed]
+        self._listed = layers
+        self.blockSignals(True)
+        self.clear()
+        self.addItems([layer.name for layer in layers])
+        self.layer = new[-1] if new else before if before in layers else None
+        self.blockSignals(False)
+        # napari hands a new proxy of the same layer to plugins each time
+        if self.layer != before:
+            self.changed.emit()

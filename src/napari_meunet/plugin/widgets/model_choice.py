@@ -1,0 +1,88 @@
+"""Which checkpoint segments, and what it says about itself."""
+
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
+
+from napari_meunet.network.card import BUNDLED, Card, checkpoint_path, read_card
+from napari_meunet.plugin.jobs import Question
+from napari_meunet.plugin.widgets.note import Note
+
+
+class ModelChoice(QWidget):
+    """Chooses the bundled checkpoint or a file; `note` shows its card."""
+
+    changed = Signal()
+    """The model or what is known of it changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.card: Card | None = None
+        self._models = QComboBox(toolTip="the network that labels the voxels")
+        self._models.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        browse = QPushButton("…", clicked=self._browse)
+        browse.setFixedWidth(32)
+        browse.setToolTip("a .safetensors model, or the authors' .pt file")
+        self.note = Note(muted=True)
+        self._read = Question(self)
+        self._read.answered.connect(self._show)
+        self._read.failed.connect(self._show_problem)
+        self._models.currentIndexChanged.connect(self._ask)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._models)
+        layout.addWidget(browse)
+        self.model = BUNDLED
+
+    @property
+    def model(self) -> str:
+        """Name of the bundled model, or path of a file."""
+        return str(self._models.currentData())
+
+    @model.setter
+    def model(self, model: str | Path) -> None:
+        model = str(model)
+        if self._models.findData(model) < 0:
+            self._models.addItem(Path(model).name, model)
+        self._models.setCurrentIndex(self._models.findData(model))
+
+    def _browse(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, "Choose a model", "", "Models (*.safetensors *.pt *.pth)"
+        )
+        if chosen:
+            self.model = chosen
+
+    def _ask(self) -> None:
+        self.card = None
+        self.note.say("Reading the card…")
+        self._read.ask(_card_of, self.model)
+        self.changed.emit()
+
+    def _show(self, card: Card) -> None:
+        self.card = card
+        self.note.say(
+            f"{card.name} {card.version}, licence {card.licence}. Training data: "
+            f"{card.data}"
+        )
+        self.changed.emit()
+
+    def _show_problem(self, error: Exception) -> None:
+        self.note.warn(str(error))
+        self.changed.emit()
+
+
+def _card_of(model: str) -> Card:
+    if Path(model).suffix in {".pt", ".pth"}:  # no card: it is read off the weights
+        from napari_meunet.network.checkpoint import load_checkpoint
+
+        return load_checkpoint(model).card
+    return read_card(checkpoint_path(model))

@@ -1,0 +1,186 @@
+"""The Open dock: look at a scan before it is added, lazily, to the viewer."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Layer
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_meunet.errors import ChoiceError
+from napari_meunet.plugin.jobs import Question, tell
+from napari_meunet.plugin.layers import LayerData, scan_layers, watch
+from napari_meunet.plugin.widgets.note import Note
+from napari_meunet.plugin.widgets.path_field import PathField
+from napari_meunet.plugin.widgets.rows import show_row
+from napari_meunet.plugin.widgets.spacing_field import SpacingField
+from napari_meunet.plugin.words import shape_in_words, size_in_words
+from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.volume import Volume
+
+if TYPE_CHECKING:
+    import napari
+
+TYPING_MILLISECONDS = 300
+"""A path is looked at when nobody has typed for so long."""
+
+
+class OpenWidget(QWidget):
+    """Chooses a scan, shows what it is, and adds it without reading it.
+
+    Parameters
+    ----------
+    napari_viewer
+        Where the layers go.
+    """
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        watch(napari_viewer)
+        self._volume: Volume | None = None
+        self._choices: dict[str, int] = {}
+        self.path = PathField("file or folder of the scan", file=True, folder=True)
+        self.spacing = SpacingField()
+        self.add = QPushButton("Add to viewer", clicked=self._add)
+        self.note = Note(muted=True)
+        self._facts = {name: QLabel() for name in ("Format", "Shape", "Type", "Size")}
+        self.indices = {"channel": self._index(), "time": self._index()}
+        self._look = Question(self)
+        self._look.answered.connect(self._show)
+        self._look.failed.connect(self._show_problem)
+        self._load = Question(self)
+        self._load.answered.connect(self._add_layers)
+        self._load.failed.connect(self._tell)
+        self._typing = QTimer(self, singleShot=True, interval=TYPING_MILLISECONDS)
+        self._typing.timeout.connect(self._ask)
+        self.path.changed.connect(self._forget)
+        self._lay_out()
+        self._forget()
+
+    def _index(self) -> QSpinBox:
+        index = QSpinBox(toolTip="counted from 0")
+        index.valueChanged.connect(self._typing_on)
+        return index
+
+    def _lay_out(self) -> None:
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(
+            QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow
+        )
+        for name, index in self.indices.items():
+            self._form.addRow(name.capitalize(), index)
+        for name, label in self._facts.items():
+            label.setWordWrap(True)
+            self._form.addRow(name, label)
+        self._form.addRow("Spacing", self.spacing)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(10)
+        layout.addWidget(self.path)
+        layout.addLayout(self._form)
+        layout.addWidget(self.note)
+        layout.addWidget(self.add)
+        layout.addStretch()
+
+    def _forget(self) -> None:
+        """Start anew with another path."""
+        self._choices = {}
+        self._show_nothing()
+        self._look.drop()
+        for name, index in self.indices.items():
+            index.setValue(0)
+            show_row(self._form, index, name in self._choices)
+        if self.path.path is None:
+            self.note.say(
+                "TIFF, a folder of slices, OME-Zarr or NIfTI. Choose it, type its path "
+                "or drop it here. Nothing is read into memory."
+            )
+        else:
+            self._typing_on()
+
+    def _show_nothing(self) -> None:
+        self._volume = None
+        self.add.setEnabled(False)
+        for row in (*self._facts.values(), self.spacing):
+            show_row(self._form, row, False)
+
+    def _typing_on(self) -> None:
+        self._typing.start()
+
+    def _ask(self) -> None:
+        if self.path.path is None:
+            return
+        self.note.say("Looking at it…")
+        chosen = {name: self.indices[name].value() for name in self._choices}
+        self._look.ask(_look_at, self.path.path, chosen)
+
+    def _show(self, volume: Volume) -> None:
+        self._volume = volume
+        facts = {
+            "Format": volume.source.format,
+            "Shape": shape_in_words(volume.shape),
+            "Type": str(volume.dtype),
+            "Size": _size_of(volume),
+        }
+        for name, label in self._facts.items():
+            label.setText(facts[name])
+            show_row(self._form, label, bool(facts[name]))
+        show_row(self._form, self.spacing, True)
+        self.spacing.show_spacing(volume.spacing)
+        self.note.say("")
+        self.add.setEnabled(True)
+
+    def summary(self) -> dict[str, str]:
+        """Return what is shown of the scan; empty without one."""
+        if self._volume is None:
+            return {}
+        return {name: label.text() for name, label in self._facts.items()}
+
+    def _show_problem(self, error: Exception) -> None:
+        self._show_nothing()
+        if isinstance(error, ChoiceError):
+            index = self.indices[error.name]
+            self._choices[error.name] = error.size
+            index.setRange(0, error.size - 1)
+            index.setSuffix(f"  of 0 to {error.size - 1}")
+            show_row(self._form, index, True)
+            self._ask()
+        else:
+            self.note.warn(str(error))
+
+    def _add(self) -> None:
+        volume = self._volume
+        if volume is None:
+            return
+        if volume.spacing is None and self.spacing.value is not None:
+            volume = volume.with_spacing(self.spacing.value)
+        self.add.setEnabled(False)
+        self.note.say("Adding it…")
+        self._load.ask(scan_layers, volume)
+
+    def _add_layers(self, layers: list[LayerData]) -> None:
+        for layer in layers:
+            self._viewer.add_layer(Layer.create(*layer))
+        self.note.say("")
+        self.add.setEnabled(True)
+
+    def _tell(self, error: Exception) -> None:
+        tell(error)
+        self.note.warn(str(error))
+        self.add.setEnabled(True)
+
+
+def _look_at(path: Path, chosen: dict[str, int]) -> Volume:
+    return open_volume(path, **chosen)
+
+
+def _size_of(volume: Volume) -> str:
+    n_bytes = volume.source.n_bytes
+    return "" if n_bytes is None else f"{size_in_words(n_bytes)} on disk"

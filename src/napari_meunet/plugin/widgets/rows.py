@@ -1,0 +1,9 @@
+"""Rows of a form that come and go."""
+
+from qtpy.QtWidgets import QFormLayout, QWidget
+
+
+def show_row(form: QFormLayout, field: QWidget, visible: bool) -> None:
+    """Show or hide a field with its label; `setRowVisible` is not in Qt 5."""
+    form.labelForField(field).setVisible(visible)
+    field.setVisible(visible)

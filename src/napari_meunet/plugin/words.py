@@ -1,0 +1,25 @@
+"""Sizes and times in words."""
+
+
+def size_in_words(n_bytes: float) -> str:
+    """Return bytes in powers of 1000: ``"237 MB"``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} TB"
+
+
+def time_in_words(seconds: float) -> str:
+    """Return a duration for people: ``"40 s"``, ``"3 min"``, ``"2 h 5 min"``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def shape_in_words(shape: tuple[int, int, int]) -> str:
+    """Return voxels along (z, y, x): ``"1072 x 470 x 470 (z, y, x)"``."""
+    return " x ".join(map(str, shape)) + " (z, y, x)"
