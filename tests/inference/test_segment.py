@@ -1,6 +1,7 @@
 """Segmenting from a checkpoint to labels."""
 
 import warnings
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference import segment as room
-from napari_meunet.inference.segment import segment
+from napari_meunet.inference.segment import next_run, segment
 from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.volume.intensity import intensity_range
@@ -325,3 +326,23 @@ def test_a_labels_folder_takes_up_a_run_in_a_new_session(
         first, *_ = segment(volume, checkpoint, config, store)
         assert first.done > 0
         np.testing.assert_array_equal(store.labels, one_go)
+
+
+def test_the_next_run_is_known_before_it_begins(checkpoint, voxels, labels):
+    volume, config = Volume.from_array(voxels), SegmentationConfig(**CPU)
+    plan, done = next_run(volume, checkpoint, config, labels)
+    assert (str(plan), done) == (run_and_stop(volume, checkpoint, config, labels), 0)
+    again, done = next_run(volume, checkpoint, config, labels)
+    assert again.columns == plan.columns
+    assert done == labels.finished_planes("y0-33,x0-30") > 0
+    other = config.model_copy(update={"precision": "bf16"})
+    assert next_run(volume, checkpoint, other, labels)[1] == 0
+
+
+def run_and_stop(volume, checkpoint, config, labels):
+    """Stop a run at its first planes and return its first message."""
+    with closing(segment(volume, checkpoint, config, labels)) as steps:
+        message = next(steps).message
+        while next(steps).done == 0:
+            pass
+    return message

@@ -138,7 +138,7 @@ def test_a_stage_gives_the_planes_of_its_two_convolutions(depth, slab, band, see
 
 
 @pytest.mark.parametrize("fusion", ["none", "post", "pre"])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     depth=st.sampled_from([16, 48, 112]),
     section=st.tuples(sixteens, sixteens),

@@ -7,7 +7,7 @@ from pathlib import Path
 from napari_meunet.atomic import writing
 from napari_meunet.cli.parser import Subparsers
 from napari_meunet.cli.segment import segment_scan
-from napari_meunet.cli.terminal import human_size, show
+from napari_meunet.cli.terminal import show
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import export_labels
@@ -19,6 +19,7 @@ from napari_meunet.training.metrics import overlap
 from napari_meunet.training.phantom import make_phantom
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing
+from napari_meunet.words import size_in_words
 
 SEED = 2022
 """Of the phantom; the seeds of the bundled model's training data lie below 1000."""
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
         }
     print(f"voxels       {summary.voxels:,}")
     print(f"seconds      {summary.seconds:.1f}")
-    print(f"peak memory  {human_size(summary.peak_memory)}")
+    print(f"peak memory  {size_in_words(summary.peak_memory)}")
     for name, value in dice.items():
         print(f"Dice {name:7} {value:.4f}")
     print(f"mask         {mask}")

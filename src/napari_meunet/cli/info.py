@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_meunet.cli.parser import Subparsers
-from napari_meunet.cli.terminal import add_json, human_size
+from napari_meunet.cli.terminal import add_json
 from napari_meunet.errors import ChoiceError
 from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import BUNDLED, checkpoint_path, read_card
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing, Volume
+from napari_meunet.words import shape_in_words, size_in_words
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -92,9 +93,9 @@ def _shown(name: str, value: Any) -> str:
     if value is None:
         return "unknown"
     if name == "bytes_on_disk":
-        return human_size(value)
+        return size_in_words(value)
     if name == "shape":
-        return " x ".join(map(str, value)) + "  (z, y, x)"
+        return shape_in_words(value)
     if isinstance(value, list | tuple):
         return ", ".join(str(part) for part in value)
     return str(value)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from napari_meunet.cli.memory import peak_memory
 from napari_meunet.cli.parser import Subparsers, add_volume, opened
-from napari_meunet.cli.terminal import add_json, byte_size, human_size, show
+from napari_meunet.cli.terminal import add_json, byte_size, show
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.labels.folder import labels_folder
 from napari_meunet.network.card import BUNDLED
 from napari_meunet.volume.volume import Volume
+from napari_meunet.words import size_in_words
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"labels       {summary.folder}")
     print(f"voxels       {summary.voxels:,}")
     print(f"seconds      {summary.seconds:.1f}")
-    print(f"peak memory  {human_size(summary.peak_memory)}")
+    print(f"peak memory  {size_in_words(summary.peak_memory)}")
 
 
 def segment_scan(

@@ -77,12 +77,3 @@ def byte_size(text: str) -> int:
             f"a size must be positive and like 8GB or 500MB, got {text!r}"
         )
     return size
-
-
-def human_size(n_bytes: float) -> str:
-    """Return bytes for people, in powers of 1000: ``"1.5 GB"``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"

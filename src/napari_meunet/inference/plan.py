@@ -23,6 +23,7 @@ from napari_meunet.inference.streaming.schedule import (
 )
 from napari_meunet.inference.tiles import PAPER_WINDOW, Column, Tiling, aligned, cut
 from napari_meunet.network.card import NetworkConfig
+from napari_meunet.words import size_in_words, time_in_words
 
 if TYPE_CHECKING:
     from napari_meunet.inference.machine import Machine
@@ -113,8 +114,8 @@ class Plan:
         parts = [
             f"{n} columns" if n > 1 else way,
             f"{self.precision} on {self.device}",
-            f"{(self.host_bytes + self.device_bytes) / 1e9:.1f} GB",
-            _duration(self.seconds),
+            size_in_words(self.host_bytes + self.device_bytes),
+            f"about {time_in_words(self.seconds)}",
         ]
         if not self.exact:
             parts.append(f"approximate: columns overlap by {APPROXIMATE_HALO} voxels")
@@ -273,11 +274,3 @@ def _too_large(
         f"{plan.host_bytes / 1e9:.2f} GB on the host with {len(plan.columns)} columns; "
         f"{remedy}"
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {max(round(seconds), 1)} s"
-    if seconds < 5400:
-        return f"about {seconds / 60:.0f} min"
-    return f"about {seconds / 3600:.1f} h"

@@ -1,6 +1,6 @@
 """The volume: a microCT scan that is read lazily, plane by plane or block by block."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -106,7 +106,7 @@ class Volume:
         The same scan at lower resolutions, finest first, where the file holds them.
     """
 
-    planes: Planes
+    planes: Planes = field(repr=False)
     spacing: Spacing | None
     source: Source
     chunks: Shape

@@ -6,8 +6,8 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 
 from napari_meunet.plugin.jobs import Job
 from napari_meunet.plugin.widgets.note import Note
-from napari_meunet.plugin.words import time_in_words
 from napari_meunet.progress import Pace, Progress
+from napari_meunet.words import time_in_words
 
 
 class JobRow(QWidget):

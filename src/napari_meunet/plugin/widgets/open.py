@@ -21,9 +21,9 @@ from napari_meunet.plugin.widgets.note import Note
 from napari_meunet.plugin.widgets.path_field import PathField
 from napari_meunet.plugin.widgets.rows import show_row
 from napari_meunet.plugin.widgets.spacing_field import SpacingField
-from napari_meunet.plugin.words import shape_in_words, size_in_words
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Volume
+from napari_meunet.words import shape_in_words, size_in_words
 
 if TYPE_CHECKING:
     import napari

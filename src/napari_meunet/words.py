@@ -1,5 +1,7 @@
 """Sizes and times in words."""
 
+from collections.abc import Sequence
+
 
 def size_in_words(n_bytes: float) -> str:
     """Return bytes in powers of 1000: ``"237 MB"``."""
@@ -20,6 +22,6 @@ def time_in_words(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def shape_in_words(shape: tuple[int, int, int]) -> str:
+def shape_in_words(shape: Sequence[int]) -> str:
     """Return voxels along (z, y, x): ``"1072 x 470 x 470 (z, y, x)"``."""
     return " x ".join(map(str, shape)) + " (z, y, x)"
