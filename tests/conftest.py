@@ -1,9 +1,13 @@
 """What tests of several rooms share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+# The networks of the tests are tiny: more threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -31,11 +31,13 @@ class Pace:
     """Estimates the time left from the steps seen so far.
 
     Work that an earlier run has done does not count, so a resumed run does not look
-    faster than it is.
+    faster than it is; nor does an earlier part of the work, which counted its own
+    steps.
     """
 
     def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, Progress] | None = None
+        self._last: Progress | None = None
 
     def seconds_left(self, step: Progress, now: float) -> float | None:
         """Return the seconds left after `step`, seen at `now` seconds.
@@ -45,9 +47,15 @@ class Pace:
         float or None
             None until some work was done between two steps.
         """
-        if self._first is None:
-            self._first = now, step.done
-        start, done_before = self._first
-        if step.done <= done_before:
+        if self._first is None or self._last is None or _is_new(self._last, step):
+            self._first = now, step
+        self._last = step
+        start, first = self._first
+        if step.done == first.done:
             return None
-        return (now - start) * (step.total - step.done) / (step.done - done_before)
+        return (now - start) * (step.total - step.done) / (step.done - first.done)
+
+
+def _is_new(last: Progress, step: Progress) -> bool:
+    """Return whether `step` is of another part of the work than `last`."""
+    return step.total != last.total or step.done < last.done
