@@ -13,6 +13,15 @@ from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Small tensors gain nothing from threads, and lose much on a busy computer."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def make_checkpoint():
     return random_checkpoint

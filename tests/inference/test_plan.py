@@ -57,6 +57,15 @@ def test_a_fly_is_done_in_whole_planes_within_4_gb_in_any_precision():
         assert plan.host_bytes + plan.device_bytes < 2.5e9
 
 
+@pytest.mark.parametrize(
+    ("edge", "precision", "slab"),
+    [(470, "fp32", 16), (470, "bf16", 16), (250, "fp32", 16), (250, "bf16", 32)],
+)
+def test_slabs_stay_near_the_caches_of_a_processor(edge, precision, slab):
+    machine = replace(LAPTOP, precision=precision)
+    assert planned((500, edge, edge), machine).slab == slab
+
+
 def test_a_section_that_does_not_fit_is_cut_into_the_fewest_columns():
     whole = planned((2000, 2000, 2000), GPU, memory=60 * 10**9)
     assert whole.parts == (1, 1)
@@ -104,6 +113,11 @@ def test_a_whole_section_is_exact_whatever_the_halo():
 def test_slab_and_columns_can_be_asked_for():
     plan = planned(slab=48, columns=(2, 3), memory=10**10)
     assert (plan.slab, plan.parts) == (48, (2, 3))
+
+
+def test_more_columns_than_the_section_has_room_for_are_refused():
+    with pytest.raises(MeUNetError, match=r"at most \(2, 7\) along .*got \(3, 7\)"):
+        planned((10, 20, 100), columns=(3, 7))
 
 
 def test_half_of_the_free_memory_is_the_default():

@@ -118,6 +118,20 @@ def test_another_model_begins_anew(checkpoint, make_checkpoint, voxels, labels):
     assert run(voxels, make_checkpoint("post", seed=1), labels)[0].done == 0
 
 
+def test_corrections_of_a_complete_run_can_be_overwritten(
+    tmp_path, checkpoint, voxels, one_go
+):
+    volume, folder = Volume.from_array(voxels), tmp_path / "scan.meunet"
+    with LabelStore.create(folder, volume, checkpoint.card.classes) as store:
+        run(voxels, checkpoint, store)
+        store.editable()[30:40, 5:9, 5:9] = (one_go[30:40, 5:9, 5:9] + 1) % 3
+        assert (store.labels != one_go).any()
+        run(voxels, checkpoint, store)
+        assert (store.labels != one_go).any()
+        run(voxels, checkpoint, store, overwrite_corrected=True)
+        np.testing.assert_array_equal(store.labels, one_go)
+
+
 def test_columns_are_joined_without_a_seam(checkpoint, voxels, labels, one_go):
     steps = run(voxels, checkpoint, labels, columns=(2, 2))
     assert steps[-1].done == steps[-1].total == 4 * 70
@@ -162,6 +176,7 @@ class FullDevice:
 
 OUT_OF_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
     MemoryError(),
 ]
@@ -176,7 +191,7 @@ def wide(checkpoint, memory_labels):
     return voxels, labels.labels
 
 
-@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cuda", "cpu", "host"])
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cuda", "cublas", "cpu", "host"])
 def test_a_device_out_of_memory_goes_on_with_a_smaller_plan(
     monkeypatch, checkpoint, memory_labels, wide, error
 ):

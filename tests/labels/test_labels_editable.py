@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels import edit as edit_module
 from napari_meunet.labels import editable as editable_module
 from napari_meunet.labels.box import extent
 from napari_meunet.labels.store import LabelStore
@@ -64,20 +65,20 @@ class Painter(RuleBasedStateMachine):
         self.labels[box] = region
         self.twin[box][changed] = label
         self.corrected[box][changed] = True
-        self.done.append((box, changed, before, label))
+        self.done.append((box, changed, before, label, before[0].copy()))
         self.undone.clear()
 
     @precondition(lambda self: self.done)
     @rule()
     def undo(self):
-        box, changed, (labels, corrected), label = self.done.pop()
+        box, changed, (labels, corrected), label, beneath = self.done.pop()
         if changed.all():  # napari then writes without reading
             self.labels[box] = labels.reshape(changed.shape)
         else:
             region = self.labels[box]
             region[changed] = labels
             self.labels[box] = region
-        self.twin[box][changed] = labels
+        self.twin[box][changed] = beneath
         self.corrected[box][changed] = corrected
         self.undone.append((box, changed, (labels, corrected), label))
 
@@ -96,7 +97,7 @@ class Painter(RuleBasedStateMachine):
             self.labels[box] = region
         self.twin[box][changed] = label
         self.corrected[box][changed] = True
-        self.done.append((box, changed, before, label))
+        self.done.append((box, changed, before, label, before[0].copy()))
 
     @rule(box=boxes, seed=seeds)
     def run_the_model(self, box, seed):
@@ -104,6 +105,11 @@ class Painter(RuleBasedStateMachine):
         self.store.write(tuple(part.start for part in box), block)
         free = ~self.corrected[box]
         self.twin[box][free] = block[free]
+        said, here = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, bool)
+        said[box], here[box] = block, True
+        for place, changed, (_, corrected), _, beneath in self.done:
+            news = here[place][changed] & ~corrected
+            beneath[news] = said[place][changed][news]
 
     @rule(box=boxes)
     def look(self, box):
@@ -260,8 +266,21 @@ def test_a_read_before_another_write_counts_no_more(store, labels):
     assert not store.labels.any()
 
 
+def test_an_undo_restores_what_the_model_has_said_meanwhile(store, labels):
+    region = labels[0:1, 0:3, 0:3]
+    region[0, 1, 1] = 1
+    labels[0:1, 0:3, 0:3] = region
+    store.write((0, 0, 0), np.full((1, 7, 19), 2, np.uint8))
+    assert labels[0, 1, 1] == 1
+    region = labels[0:1, 0:3, 0:3]
+    region[0, 1, 1] = 0  # napari writes the label that it remembers
+    labels[0:1, 0:3, 0:3] = region
+    assert np.all(store.labels[0] == 2)
+    assert not store.corrected.any((slice(0, 1), slice(0, 7), slice(0, 19)))
+
+
 def test_edits_out_of_memory_are_undone_as_edits(store, monkeypatch):
-    monkeypatch.setattr(editable_module, "_RECENT_BYTES", 100)
+    monkeypatch.setattr(edit_module, "RECENT_BYTES", 100)
     labels = store.editable()
     labels[0, 0, 0] = 1
     labels[1] = 1

@@ -177,6 +177,18 @@ def test_opening_a_scan_brings_its_labels_back(scan, store, viewer):
         assert other.labels[5, 6, 7] == 1
 
 
+def test_labels_take_over_a_spacing_that_a_person_gave(bare_scan):
+    volume = open_volume(bare_scan)
+    folder = labels_folder(bare_scan)
+    LabelStore.create(folder, volume, ()).close()
+    image, labels = (
+        Layer.create(*data) for data in scan_layers(volume.with_spacing(SPACING))
+    )
+    np.testing.assert_allclose(labels.scale, image.scale)
+    with LabelStore.open(folder, writable=False) as store:
+        assert store.spacing.zyx == SPACING
+
+
 def test_labels_that_another_owns_are_shown_but_not_painted_on(store, viewer, told):
     reader = open_store(store.folder)
     layer = add(viewer, *labels_layer(reader))
@@ -220,6 +232,12 @@ def test_a_layer_that_is_not_what_its_path_holds_is_taken_as_it_is(scan, voxels)
     volume = volume_of(layer)
     assert volume.source.path is None
     np.testing.assert_array_equal(volume.read(0, 5), voxels[1:6])
+
+
+def test_truth_values_are_0_and_1(voxels):
+    volume = volume_of(Image(voxels > 100))
+    assert volume.dtype == np.uint8
+    np.testing.assert_array_equal(volume.read(3, 9), voxels[3:9] > 100)
 
 
 @pytest.mark.parametrize("lazy", [False, True])

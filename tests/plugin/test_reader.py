@@ -44,6 +44,13 @@ def test_napari_opens_a_labels_folder(viewer, store):
     store_of(labels).close()
 
 
+def test_a_labels_folder_is_known_by_its_content(store):
+    store.close()
+    renamed = store.folder.rename(store.folder.with_name("labels of the fly"))
+    (layer,) = get_reader(str(renamed))(str(renamed))
+    assert layer[2] == "labels"
+
+
 def test_napari_opens_a_folder_of_slices(viewer, tmp_path, voxels):
     folder = tmp_path / "slices"
     folder.mkdir()

@@ -154,6 +154,52 @@ def test_an_interrupted_run_is_resumed(widget, viewer, model, tmp_path, qtbot):
     np.testing.assert_array_equal(np.asarray(viewer.layers[-1].data), expected)
 
 
+def test_options_may_change_while_a_run_goes_on(widget, viewer, scan, told, qtbot):
+    add_scan(viewer, scan)
+    wait_for_plan(widget, qtbot)
+    widget.run.click()
+    qtbot.waitUntil(widget.row.isVisible, timeout=60_000)
+    folder, widget.folder.path = widget.folder.path, None
+    wait_for_end(widget, qtbot)
+    assert told == []
+    widget.folder.path = folder
+    qtbot.waitUntil(lambda: "complete" in widget.plan.text(), timeout=30_000)
+
+
+def test_a_folder_in_the_viewer_is_known_by_any_path(
+    widget, viewer, scan, store, monkeypatch, qtbot
+):
+    store.close()
+    add_scan(viewer, scan)
+    monkeypatch.chdir(scan.parent)
+    widget.folder.path = Path(store.folder.name)
+    wait_for_plan(widget, qtbot)
+    widget.run.click()
+    wait_for_end(widget, qtbot)
+    assert len(viewer.layers) == 2
+
+
+def test_a_volume_without_contrast_is_told_before_a_run(
+    widget, viewer, tmp_path, qtbot
+):
+    viewer.add_image(np.zeros((8, 9, 10), np.uint8), name="flat")
+    widget.folder.path = tmp_path
+    qtbot.waitUntil(lambda: "grey values" in widget.plan.text(), timeout=60_000)
+    assert not widget.run.isEnabled()
+
+
+def test_labels_of_an_image_named_like_a_path_have_a_plain_name(
+    widget, viewer, voxels, tmp_path, qtbot
+):
+    viewer.add_image(voxels, name="left/right")
+    assert widget.folder.path == Path.home() / "left-right.meunet"
+    widget.folder.path = tmp_path
+    wait_for_plan(widget, qtbot)
+    widget.run.click()
+    wait_for_end(widget, qtbot)
+    assert (tmp_path / "left-right.meunet").is_dir()
+
+
 def test_a_complete_run_is_not_offered_again(widget, viewer, scan, qtbot):
     add_scan(viewer, scan)
     wait_for_plan(widget, qtbot)

@@ -145,8 +145,8 @@ def measured_rate(device: torch.device, precision: str) -> float:
         cascade = Cascade(**network.model_dump())
     weights = FoldedCascade(cascade, device, DTYPES[precision])
     schedule = schedule_of(network)
-    edge = 512 if device.type == "cuda" else 96
-    domain = Domain(2**20, (edge, edge), 0, 16, 2**22)
+    edge, band = (512, 2**26) if device.type == "cuda" else (96, 2**22)
+    domain = Domain(2**20, (edge, edge), 0, 16, band)
     with torch.inference_mode():
         stream = CascadeStream(schedule, weights, domain)
         image = weights.empty((1, 1, 16, edge, edge)).zero_()

@@ -19,6 +19,7 @@ from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.target import LabelTarget, RunRecord
 from napari_meunet.inference.tiles import Block, Column
 from napari_meunet.inference.windows import PaperExecutor
+from napari_meunet.network.card import Card
 from napari_meunet.network.checkpoint import Checkpoint
 from napari_meunet.progress import Progress
 from napari_meunet.volume.intensity import intensity_range
@@ -68,7 +69,7 @@ def segment(
         If volume, model, labels and machine do not go together.
     """
     _require_same_shape(volume, labels)
-    run = _Run(volume, checkpoint, config, labels, _limits(volume, checkpoint))
+    run = _Run(volume, checkpoint, config, labels, limits_for(volume, checkpoint.card))
     plan = run.first_plan()
     before: tuple[Column, ...] = ()
     message = str(plan)
@@ -101,7 +102,7 @@ def next_run(
     int
         Planes that are on disk, summed over columns.
     """
-    run = _Run(volume, checkpoint, config, labels, _limits(volume, checkpoint))
+    run = _Run(volume, checkpoint, config, labels, limits_for(volume, checkpoint.card))
     plan = run.first_plan()
     return plan, run.taken_up(plan)
 
@@ -222,6 +223,7 @@ class _Run:
             columns=plan.parts,
             slab=plan.slab,
             band=plan.band,
+            overwrite_corrected=self.config.overwrite_corrected,
         )
 
     def _executor(self, plan: Plan) -> Executor:
@@ -241,14 +243,20 @@ def _require_same_shape(volume: Volume, labels: LabelTarget) -> None:
         )
 
 
-def _limits(volume: Volume, checkpoint: Checkpoint) -> Limits:
-    """Return the intensities that become 0 and 1, as the model's card wants them."""
-    rule = checkpoint.card.intensity
+def limits_for(volume: Volume, card: Card) -> Limits:
+    """Return the intensities that become 0 and 1, as the model's card wants them.
+
+    Raises
+    ------
+    MeUNetError
+        If the volume has no contrast, or not the data type that the model takes.
+    """
+    rule = card.intensity
     if rule:
         return intensity_range(volume, rule.low, rule.high)
     if volume.dtype != np.uint8:
         raise MeUNetError(
-            f"the model {checkpoint.card.name!r} takes raw grey values of 8 bits, got "
+            f"the model {card.name!r} takes raw grey values of 8 bits, got "
             f"{volume.dtype}; save the volume as uint8, or choose a model that scales "
             "intensities"
         )
@@ -256,8 +264,8 @@ def _limits(volume: Volume, checkpoint: Checkpoint) -> Limits:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Tell it from other errors: on processors and on Metal only the words differ."""
+    """Tell it from other errors: but for CUDA's allocator only the words differ."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    words = str(error)
-    return "out of memory" in words or "DefaultCPUAllocator" in words
+    marks = ("out of memory", "DefaultCPUAllocator", "ALLOC_FAILED")
+    return any(mark in str(error) for mark in marks)

@@ -61,6 +61,8 @@ class RunRecord(Frozen):
         Intensities that became 0 and 1.
     exact_halo, columns, slab, band
         How the volume was cut.
+    overwrite_corrected
+        Whether corrected voxels were written over.
     """
 
     model: str
@@ -73,6 +75,7 @@ class RunRecord(Frozen):
     columns: tuple[int, int]
     slab: int
     band: int
+    overwrite_corrected: bool
 
     @property
     def key(self) -> str:

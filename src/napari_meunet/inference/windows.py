@@ -78,6 +78,7 @@ class PaperExecutor:
             start, stop = max(first, z, 0), min(z + final, depth)
             yield (start, 0, 0), votes.winners(range(start - z, stop - z))
             votes.advance(self.step)
+            del row  # before the next one is read
 
     def _labelled(self, corner: Shape, row: Voxels) -> NDArray[np.uint8]:
         """Return the labels of the window at `corner`; `row` holds its planes."""

@@ -31,6 +31,16 @@ def contains(outer: Box, inner: Box) -> bool:
     )
 
 
+def intersection(a: Box, b: Box) -> Box | None:
+    """Return the voxels that two boxes share, None if they share none."""
+    z, y, x = (
+        slice(max(p.start, q.start), min(p.stop, q.stop))
+        for p, q in zip(a, b, strict=True)
+    )
+    empty = any(part.start >= part.stop for part in (z, y, x))
+    return None if empty else (z, y, x)
+
+
 def within(outer: Box, inner: Box) -> Box:
     """Return `inner` as an index of the array that holds `outer`."""
     z, y, x = (

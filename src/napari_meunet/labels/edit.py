@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
+from napari_meunet.labels.box import Box, box_at, intersection, within
+
+RECENT_BYTES = 2**28
+"""Memory for edits that can be recognised when they are undone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +27,9 @@ class Edit:
         Their labels, uint8 ``(n,)``, in the order of ``box[changed]``.
     corrected
         Whether they were corrected voxels already, bool ``(n,)``.
+    beneath
+        Labels that an undo restores, uint8 ``(n,)``: those before, or what the model
+        has said since of voxels that were not corrected.
     """
 
     start: Shape
@@ -30,12 +37,13 @@ class Edit:
     before: NDArray[np.uint8]
     after: NDArray[np.uint8]
     corrected: NDArray[np.bool]
+    beneath: NDArray[np.uint8]
 
     @property
     def n_bytes(self) -> int:
         """Memory that the edit takes."""
-        parts = (self.changed, self.before, self.after, self.corrected)
-        return sum(part.nbytes for part in parts)
+        labels = (self.before, self.after, self.beneath)
+        return sum(part.nbytes for part in (self.changed, self.corrected, *labels))
 
     def undoes(self, other: "Edit") -> bool:
         """Tell whether this edit takes the other one back, voxel for voxel."""
@@ -46,18 +54,22 @@ class Edit:
             and np.array_equal(self.after, other.before)
         )
 
+    def note_model(self, box: Box, labels: NDArray[np.uint8]) -> None:
+        """Keep for an undo what the model says of a box, ``labels`` there."""
+        mine = box_at(self.start, self.changed.shape)
+        both = intersection(mine, box)
+        if both is None:
+            return
+        restored = np.zeros(self.changed.shape, np.uint8)
+        restored[self.changed] = self.beneath
+        restored[within(mine, both)] = labels[within(box, both)]
+        np.copyto(self.beneath, restored[self.changed], where=~self.corrected)
+
 
 class RecentEdits:
-    """The last edits that have not been undone, within a limit of memory.
+    """The last edits that have not been undone, as many as `RECENT_BYTES` hold."""
 
-    Parameters
-    ----------
-    limit
-        Bytes; the oldest edits are forgotten to stay within.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._edits: deque[Edit] = deque()
         self._n_bytes = 0
 
@@ -65,8 +77,13 @@ class RecentEdits:
         """Remember an edit."""
         self._edits.append(edit)
         self._n_bytes += edit.n_bytes
-        while self._n_bytes > self._limit:
+        while self._n_bytes > RECENT_BYTES:
             self._n_bytes -= self._edits.popleft().n_bytes
+
+    def note_model(self, box: Box, labels: NDArray[np.uint8]) -> None:
+        """Keep for undos what the model says of a box, ``labels`` there."""
+        for edit in self._edits:
+            edit.note_model(box, labels)
 
     def take_undone_by(self, edit: Edit) -> Edit | None:
         """Forget and return the last edit if `edit` takes it back."""

@@ -1,7 +1,7 @@
 """Labels that napari paints on, larger than memory."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from napari_meunet.labels.box import (
     points_box,
     within,
 )
-from napari_meunet.labels.edit import Edit, RecentEdits
+from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.voxels import Voxels
 
 LARGEST_EDIT = 2**28
@@ -25,9 +25,6 @@ LARGEST_EDIT = 2**28
 
 _REMEMBERED_READ = 2**26
 """Voxels of the largest read that is remembered: a plane of 8192 x 8192."""
-
-_RECENT_BYTES = 2**28
-"""Memory for edits that can be recognised when they are undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,8 @@ class EditableLabels:
     corrected. napari edits by reading a box, changing it and writing it back, and
     undoes by writing the old values the same way, the last box first. A write that
     takes the last edit back exactly is such an undo: the corrected voxels become
-    what they were, so that it leaves no trace. A redo is an edit like any other.
+    what they were, and where the model has written meanwhile its labels appear, so that
+    it leaves no trace. A redo is an edit like any other.
 
     The model may write between the read and the write of an edit. A written array
     is therefore compared with what the same thread read last, if that covers the
@@ -61,7 +59,6 @@ class EditableLabels:
 
     def __init__(self, voxels: Voxels) -> None:
         self._voxels = voxels
-        self._recent = RecentEdits(_RECENT_BYTES)
         self._last_read = threading.local()
         self._n_writes = 0
 
@@ -182,13 +179,16 @@ class EditableLabels:
                 before=before[changed],
                 after=block[changed],
                 corrected=voxels.corrected.read(box)[changed],
+                # not `before`: the model may have written since that was read
+                beneath=voxels.labels[box][changed],
             )
-            undone = self._recent.take_undone_by(edit)
+            undone = voxels.recent.take_undone_by(edit)
             if undone is None:
                 voxels.apply(edit, corrected=True)
-                self._recent.add(edit)
+                voxels.recent.add(edit)
             else:
-                voxels.apply(edit, corrected=undone.corrected)
+                restored = replace(edit, after=undone.beneath)
+                voxels.apply(restored, corrected=undone.corrected)
 
     def _known(self, box: Box) -> NDArray[np.uint8] | None:
         """Return what this thread last read of a box, if nothing was written since."""

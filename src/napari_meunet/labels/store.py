@@ -137,9 +137,7 @@ class LabelStore:
         try:
             store.require_scan(volume)
             store.rename_classes(classes)
-            spacing = volume.spacing
-            if spacing and (store.spacing is None or spacing.origin == GIVEN):
-                store.set_spacing(spacing)
+            store.take_spacing(volume)
         except MeUNetError:
             store.close()
             raise
@@ -247,6 +245,18 @@ class LabelStore:
         self._voxels.calibrate(spacing)
         with self._manifest_lock:
             self._update(spacing=SpacingRecord.of(spacing))
+
+    def take_spacing(self, volume: Volume) -> None:
+        """Take over the spacing of the scan if there is none, or a person gave it.
+
+        Raises
+        ------
+        MeUNetError
+            If the store is not open for writing.
+        """
+        spacing = volume.spacing
+        if spacing and (self.spacing is None or spacing.origin == GIVEN):
+            self.set_spacing(spacing)
 
     def begin_run(self, key: str, description: Mapping[str, JsonValue]) -> None:
         """Record a segmentation run, or take up the last one where it stopped.

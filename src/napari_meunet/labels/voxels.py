@@ -12,7 +12,7 @@ from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.corrected import Corrected, corrected_bytes
-from napari_meunet.labels.edit import Edit
+from napari_meunet.labels.edit import Edit, RecentEdits
 from napari_meunet.labels.folder import WORKING_COPY
 from napari_meunet.labels.tiff import (
     calibrate_tiff,
@@ -49,6 +49,8 @@ class Voxels:
         The voxels that a person set.
     writable
         Whether they may be written to: opened so, and not closed.
+    recent
+        What a person did last, for undos.
     lock
         Held while voxels are compared and changed, for a box or a plane at a time.
 
@@ -63,6 +65,7 @@ class Voxels:
             self.labels = open_tiff(_tiff(folder), shape, writable=writable)
             self.corrected = Corrected(_mask(folder), shape, writable=writable)
         self.lock = threading.RLock()
+        self.recent = RecentEdits()
         self._folder = folder
         self.writable = writable
 
@@ -132,6 +135,7 @@ class Voxels:
             self.corrected.write(place, np.zeros(plane.shape, bool))
             self.labels[place] = plane
         else:
+            self.recent.note_model(place, plane)
             mine = self.corrected.read(place)
             np.copyto(self.labels[place], plane, where=~mine)
 

@@ -20,7 +20,7 @@ from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import IntensityRule
 from napari_meunet.plugin.lazy import for_viewing
 from napari_meunet.volume.intensity import intensity_range
-from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.open import in_native_numbers, open_volume
 from napari_meunet.volume.pyramid import pyramid
 from napari_meunet.volume.volume import Spacing, Volume
 
@@ -77,6 +77,8 @@ def scan_layers(volume: Volume) -> list[LayerData]:
         store = open_store(labels_folder(path))
         try:
             store.require_scan(volume)
+            if store.writable:
+                store.take_spacing(volume)
         except MeUNetError:
             store.close()
             raise
@@ -249,4 +251,5 @@ def _volume_at(path: str | None, array: Any) -> Volume:
             volume = None
         if volume and (volume.shape, volume.dtype) == (array.shape, array.dtype):
             return volume
-    return Volume.from_array(array if hasattr(array, "dtype") else np.asarray(array))
+    array = array if hasattr(array, "dtype") else np.asarray(array)
+    return in_native_numbers(Volume.from_array(array))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari_meunet.errors import ChoiceError, MeUNetError
+from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.plugin.layers import (
     LayerData,
     labels_layer,
@@ -37,7 +38,7 @@ def read(path: Path_) -> list[LayerData]:
     """
     watch_current_viewer()
     scan = Path(path if isinstance(path, str) else path[0])
-    if scan.suffix == ".meunet":
+    if scan.suffix == ".meunet" or is_labels_folder(scan):
         return [labels_layer(open_store(scan))]
     try:
         return scan_layers(open_volume(scan))
@@ -46,6 +47,6 @@ def read(path: Path_) -> list[LayerData]:
 
 
 def _may_be_ours(folder: Path) -> bool:
-    if folder.suffix in {".meunet", ".zarr"}:
+    if folder.suffix in {".meunet", ".zarr"} or is_labels_folder(folder):
         return True
     return any(file.suffix.lower() in _SLICES for file in folder.iterdir())

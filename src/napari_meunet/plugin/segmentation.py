@@ -121,7 +121,9 @@ def forecast(task: Task) -> Forecast:
 def _new_plan(task: Task) -> "Plan":
     from napari_meunet.inference.machine import inspect_machine
     from napari_meunet.inference.plan import plan_segmentation
+    from napari_meunet.inference.segment import limits_for
 
+    limits_for(task.volume, task.card)  # or the run would be refused
     return plan_segmentation(
         task.volume.shape,
         task.volume.dtype,

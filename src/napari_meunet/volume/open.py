@@ -63,7 +63,7 @@ def open_volume(
     if not path.exists():
         raise MeUNetError(f"a scan must exist, got {path}; check the path")
     opener = _opener_of_folder(path) if path.is_dir() else _opener_of_file(path)
-    return _in_native_numbers(opener(path, channel, time))
+    return in_native_numbers(opener(path, channel, time))
 
 
 def _opener_of_folder(path: Path) -> Opener:
@@ -122,21 +122,20 @@ def _head(path: Path) -> bytes:
         ) from error
 
 
-def _in_native_numbers(volume: Volume) -> Volume:
+def in_native_numbers(volume: Volume) -> Volume:
     """Return the volume with voxels that are integers or floats of this machine."""
-    dtype = volume.dtype
+    dtype, name = volume.dtype, volume.source.path or volume.source.format
     if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise MeUNetError(
             f"voxels must be integers or floats of up to 64 bits, got {dtype} in "
-            f"{volume.source.path}; convert it, for example to 16 bits"
+            f"{name}; convert it, for example to 16 bits"
         )
     if 0 in volume.shape:
         raise MeUNetError(
-            f"a volume needs a voxel along every axis, got {volume.shape} in "
-            f"{volume.source.path}"
+            f"a volume needs a voxel along every axis, got {volume.shape} in {name}"
         )
     native = np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
     if native == dtype:
         return volume
-    lower = tuple(_in_native_numbers(level) for level in volume.lower)
+    lower = tuple(in_native_numbers(level) for level in volume.lower)
     return replace(volume, planes=ConvertedPlanes(volume.planes, native), lower=lower)

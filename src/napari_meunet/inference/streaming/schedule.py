@@ -218,7 +218,7 @@ def schedule_of(network: NetworkConfig) -> Schedule:
 
 
 def sparing(schedule: Schedule) -> Schedule:
-    """Return a schedule that takes a third less memory for a tenth more work.
+    """Return a schedule that takes up to a third less memory for a tenth more work.
 
     The first stage's features at full resolution wait for `stage1.dec1`, which is most
     of what a stream holds. Here they are made a second time when they are needed, from

@@ -131,17 +131,14 @@ class StageStream:
         features
             ``(1, n_out, k, rows, x)``; zero where the plane is outside the volume.
         """
+        convolved = self._weights.convolved
         for start in range(0, self._height, self._rows):
             rows = slice(start, min(start + self._rows, self._height))
             window = self._window(first - MARGIN, rows)  # 1 n_in k+4 rows+4 x
-            between = self._weights.convolved(
-                window, self._first
-            )  # 1 n_out k+2 rows+2 x
+            between = convolved(window, self._first)  # 1 n_out k+2 rows+2 x
             clear_outside(between, 2, first - 1, self._depth)
             clear_outside(between, 3, rows.start - 1, self._height)
-            features = self._weights.convolved(
-                between, self._second
-            )  # 1 n_out k rows x
+            features = convolved(between, self._second)  # 1 n_out k rows x
             clear_outside(features, 2, first, self._depth)
             yield rows, features
 

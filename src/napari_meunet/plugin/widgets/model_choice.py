@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 
 from napari_meunet.network.card import BUNDLED, Card, checkpoint_path, read_card
 from napari_meunet.plugin.jobs import Question
+from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.plugin.widgets.note import Note
 
 
@@ -82,6 +83,7 @@ class ModelChoice(QWidget):
 
 def _card_of(model: str) -> Card:
     if Path(model).suffix in {".pt", ".pth"}:  # no card: it is read off the weights
+        import_torch()
         from napari_meunet.network.checkpoint import load_checkpoint
 
         return load_checkpoint(model).card

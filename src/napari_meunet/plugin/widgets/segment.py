@@ -131,7 +131,7 @@ class SegmentWidget(QWidget):
         if path is not None:
             self.folder.path = labels_folder(path)
         elif layer is not None:
-            self.folder.path = Path.home() / f"{layer.name}.meunet"
+            self.folder.path = Path.home() / _folder_name(layer.name)
         self._change()
 
     def _change(self) -> None:
@@ -148,7 +148,7 @@ class SegmentWidget(QWidget):
         if self._volume is None or card is None or folder is None:
             return
         if folder.suffix != ".meunet":  # a folder chosen to put the labels into
-            folder = folder / f"{self.image.currentText()}.meunet"
+            folder = folder / _folder_name(self.image.currentText())
         self._problem = ""
         self._task = Task(
             self._volume, self.model.model, card, self.options.value, folder
@@ -211,6 +211,7 @@ class SegmentWidget(QWidget):
         self._refresh()
 
     def _begin(self, run: Run) -> None:
+        self.result.say("")
         if run.layer is not None:
             self._labels = self._viewer.add_layer(Layer.create(*run.layer))
         elif self._labels is not None:
@@ -218,26 +219,23 @@ class SegmentWidget(QWidget):
         else:  # the layer was removed meanwhile, which closed its store
             self._refresh()
             return
-        self.result.say("")
         self._shown = None
         self._job = Job(run.steps, self)
-        self._job.progressed.connect(self._show_planes)
+        depth = run.store.shape[0]
+        self._job.progressed.connect(lambda step: self._show_planes(step, depth))
         self._job.failed.connect(self.result.warn)
         self._job.ended.connect(lambda ending: self._end(ending, run.store))
         self.row.follow(self._job)
         self._refresh()
         self._job.start()
 
-    def _show_planes(self, progress: Progress) -> None:
+    def _show_planes(self, progress: Progress, depth: int) -> None:
         """Draw the labels anew if planes that are on show have come."""
         if progress.message:  # the plan, or why it had to change
             self.result.say(progress.message)
-        new, self._shown = finished_now(self._shown, progress, self._depth()), progress
+        new, self._shown = finished_now(self._shown, progress, depth), progress
         if self._labels is not None and shows_planes(self._viewer, self._labels, new):
             self._labels.refresh(extent=False, thumbnail=False)
-
-    def _depth(self) -> int:
-        return self._task.volume.shape[0]
 
     def _end(self, ending: Ending, store: LabelStore) -> None:
         self._job = None
@@ -254,7 +252,9 @@ class SegmentWidget(QWidget):
     def _labels_in_viewer(self, folder: Path) -> Labels | None:
         for layer in self._viewer.layers:
             store = store_of(layer)
-            if store is not None and store.writable and store.folder == folder:
+            if store is None or not store.writable:
+                continue
+            if store.folder.resolve() == folder.resolve():
                 return layer
         return None
 
@@ -271,3 +271,8 @@ class SegmentWidget(QWidget):
             layer.selected_label = value
             layer.mode = "paint"
             self._viewer.layers.selection.active = layer
+
+
+def _folder_name(layer: str) -> str:
+    """Return the name of a labels folder for a layer whose image is no file."""
+    return f"{layer.replace('/', '-')}.meunet"
