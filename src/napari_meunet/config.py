@@ -123,8 +123,8 @@ class TrainingConfig(Frozen):
     batch_size
         Patches per step.
     stage1_steps, stage2_steps
-        Optimiser steps of each stage; stage 2 trains on the frozen stage 1. Zero
-        steps of stage 2 give a checkpoint with stage 1 alone.
+        Optimiser steps of each stage; stage 2 trains on the frozen stage 1. A stage
+        with zero steps stays as it is in the checkpoint that training begins from.
     learning_rate
         Peak rate of Adam (the notebook's value); it falls to zero along half a
         cosine, once for each stage.
@@ -141,7 +141,7 @@ class TrainingConfig(Frozen):
     patch_size: Annotated[int, Field(ge=32, multiple_of=16)] = 64
     expanded_size: Annotated[int, Field(ge=32, multiple_of=32)] = 96
     batch_size: Annotated[int, Field(gt=0)] = 2
-    stage1_steps: Annotated[int, Field(gt=0)] = 2000
+    stage1_steps: Annotated[int, Field(ge=0)] = 2000
     stage2_steps: Annotated[int, Field(ge=0)] = 1000
     learning_rate: Annotated[float, Field(gt=0)] = 9e-4
     fusion: Literal["post", "pre", "none"] = "post"
@@ -156,10 +156,9 @@ class TrainingConfig(Frozen):
                 "expanded_size must be at least patch_size, got "
                 f"{self.expanded_size} and {self.patch_size}"
             )
-        if (self.fusion == "none") != (self.stage2_steps == 0):
+        if self.fusion == "none" and self.stage2_steps:
             raise ValueError(
-                "fusion 'none' is stage 1 alone: it goes with stage2_steps 0, and only "
-                f"it does; got fusion {self.fusion!r} with stage2_steps "
+                "fusion 'none' is stage 1 alone and goes with stage2_steps 0, got "
                 f"{self.stage2_steps}"
             )
         return self

@@ -113,6 +113,34 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_old_model(ball, tmp_path)
     assert path.read_bytes() == b"the last good one"
 
 
+def test_training_goes_on_from_a_checkpoint_stage_by_stage(ball, tmp_path):
+    _, first = run(ball, tmp_path)
+    path = tmp_path / "second.safetensors"
+    config = CONFIG.model_copy(update={"stage1_steps": 0, "stage2_steps": 2})
+    list(train([ball], config, first.card, path, first))
+    second = load_checkpoint(path)
+    changed = {
+        name.split(".")[0]
+        for name, tensor in second.weights.items()
+        if not torch.equal(tensor, first.weights[name])
+    }
+    assert changed == {"stage2", "fuse", "conv_out"}
+
+
+def test_a_stage_that_would_stay_random_is_an_error(ball, tmp_path):
+    config = CONFIG.model_copy(update={"stage2_steps": 0})
+    with pytest.raises(MeUNetError, match="got 80 and 0 steps"):
+        run(ball, tmp_path, config)
+
+
+def test_another_network_cannot_be_gone_on_from(ball, tmp_path):
+    config = CONFIG.model_copy(update={"stage1_steps": 1, "stage2_steps": 1})
+    _, first = run(ball, tmp_path, config)
+    card = small_card("pre")
+    with pytest.raises(MeUNetError, match="initial checkpoint must have the network"):
+        list(train([ball], CONFIG, card, tmp_path / "a.safetensors", first))
+
+
 def test_nothing_to_train_on_is_an_error(tmp_path):
     with pytest.raises(MeUNetError, match="at least one scan"):
         list(train([], CONFIG, small_card(), tmp_path / "model.safetensors"))

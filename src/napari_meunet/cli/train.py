@@ -39,6 +39,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--validation", type=Path, help="folder of labelled scans to measure Dice on"
     )
+    parser.add_argument(
+        "--initial", metavar="MODEL", help="begin from this model, not from nothing"
+    )
     parser.add_argument("--patch-size", type=int, default=DEFAULTS.patch_size)
     parser.add_argument("--expanded-size", type=int, default=DEFAULTS.expanded_size)
     parser.add_argument("--batch-size", type=int, default=DEFAULTS.batch_size)
@@ -59,6 +62,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, measure on the validation scans, print the path and the figures."""
+    from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.train import train
 
     _require_output(options.output, overwrite=options.overwrite)
@@ -69,10 +73,11 @@ def run(options: argparse.Namespace) -> None:
     scans = [pair for folder in options.data for pair in labelled_scans(folder)]
     validation = labelled_scans(options.validation) if options.validation else []
     pairs = [(open_volume(scan), open_volume(labels)) for scan, labels in scans]
-    show(
-        train(pairs, config, _card(options, config, len(pairs)), options.output),
-        "train",
-    )
+    initial = load_checkpoint(options.initial) if options.initial else None
+    card = _card(options, config, len(pairs))
+    if initial:
+        card = card.model_copy(update={"command": initial.card.command + card.command})
+    show(train(pairs, config, card, options.output, initial), "train")
     print(options.output)
     for name, value in _validated(options.output, validation).items():
         print(f"{name:32}  {value:.4f}")

@@ -34,6 +34,7 @@ def train(
     config: TrainingConfig,
     card: Card,
     output: Path,
+    initial: Checkpoint | None = None,
 ) -> Iterator[Progress]:
     """Train a cascade and write it to `output` as a checkpoint.
 
@@ -47,6 +48,9 @@ def train(
         What the checkpoint shall say of itself, its architecture included.
     output
         A ``.safetensors`` file; written when training ends, and not before.
+    initial
+        Where to begin instead of random weights; its architecture must be that of
+        `card`.
 
     Yields
     ------
@@ -56,8 +60,8 @@ def train(
     Raises
     ------
     MeUNetError
-        If there is nothing to train on, labels do not fit, or the loss is no longer
-        finite.
+        If there is nothing to train on, labels or `initial` do not fit, a stage
+        would stay random, or the loss is no longer finite.
     """
     if not pairs:
         raise MeUNetError("training needs at least one scan with labels, got none")
@@ -67,7 +71,8 @@ def train(
         Specimen.index(image, labels, card.network.n_classes, rng)
         for image, labels in pairs
     ]
-    trainer = _Trainer(PatchSampler(specimens, config, rng), card.network, config)
+    network = _begun(card.network, config, initial)
+    trainer = _Trainer(PatchSampler(specimens, config, rng), network, config)
     yield from trainer.run()
     weights = {
         name: tensor.detach().cpu()
@@ -86,26 +91,47 @@ def new_network(n_classes: int, config: TrainingConfig) -> NetworkConfig:
     )
 
 
+def _begun(
+    network: NetworkConfig, config: TrainingConfig, initial: Checkpoint | None
+) -> Cascade:
+    """Return the network that training begins from."""
+    if initial is None:
+        untrained = config.fusion != "none" and not config.stage2_steps
+        if untrained or not config.stage1_steps:
+            raise MeUNetError(
+                "without an initial checkpoint every stage must be trained, got "
+                f"{config.stage1_steps} and {config.stage2_steps} steps; give both "
+                "stages steps, or a checkpoint to begin from"
+            )
+        return Cascade(**network.model_dump())
+    if initial.card.network != network:
+        raise MeUNetError(
+            f"the initial checkpoint must have the network {network}, got "
+            f"{initial.card.network}; use the same classes and fusion"
+        )
+    return initial.build()
+
+
 class _Trainer:
     def __init__(
-        self, sampler: PatchSampler, network: NetworkConfig, config: TrainingConfig
+        self, sampler: PatchSampler, network: Cascade, config: TrainingConfig
     ) -> None:
         self._sampler = sampler
         self._config = config
         self._device = choose_device(config.device)
         self._generator = torch.Generator().manual_seed(config.seed)
-        self.network = Cascade(**network.model_dump()).to(self._device)
+        self.network = network.to(self._device)
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def run(self) -> Iterator[Progress]:
         """Fit stage 1, freeze it, fit the rest."""
         stage1 = self.network.stage1
-        yield from self._fit([stage1], self._config.stage1_steps, self._stage1_loss)
-        if self.network.fusion == "none":
-            return
-        stage1.requires_grad_(requires_grad=False)
+        if self._config.stage1_steps:
+            yield from self._fit([stage1], self._config.stage1_steps, self._stage1_loss)
+        stage1.eval().requires_grad_(requires_grad=False)
         rest = [module for module in self.network.children() if module is not stage1]
-        yield from self._fit(rest, self._config.stage2_steps, self._stage2_loss)
+        if self._config.stage2_steps:
+            yield from self._fit(rest, self._config.stage2_steps, self._stage2_loss)
 
     def _fit(
         self, modules: list[nn.Module], n_steps: int, loss_of_step: Callable[[], Tensor]
