@@ -199,6 +199,19 @@ def test_a_size_that_is_not_known_is_said_to_be(tmp_path, capsys):
     assert "bytes on disk  unknown" in printed(capsys, "info", tmp_path / "a.zarr")
 
 
+def test_a_constant_scan_leaves_no_folder(model, tmp_path, capsys):
+    path = tmp_path / "flat.tif"
+    tifffile.imwrite(path, np.full((20, 24, 28), 7, np.uint8), metadata={"axes": "ZYX"})
+    assert "got 7 everywhere" in mistake(capsys, "segment", path, "--model", model)
+    assert not (tmp_path / "flat.meunet").exists()
+
+
+def test_a_device_that_is_not_there_leaves_no_folder(scan, model, tmp_path, capsys):
+    options = ("--model", model, "--device", "cuda:77")
+    assert "'cuda:77'" in mistake(capsys, "segment", scan, *options)
+    assert not (tmp_path / "scan.meunet").exists()
+
+
 def test_an_existing_export_is_kept(scan, model, tmp_path, capsys):
     printed(capsys, "segment", scan, "--model", model)
     mask = tmp_path / "mask.tif"

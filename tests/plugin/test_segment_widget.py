@@ -94,7 +94,7 @@ def test_a_file_that_is_no_model_is_refused(widget, viewer, scan, tmp_path, qtbo
 
 def test_options_are_a_config(qtbot):
     form = OptionsForm()
-    qtbot.addWidget(form)
+    qtbot.addWidget(form.native)
     assert form.value == SegmentationConfig()
     config = SegmentationConfig(
         preset="paper", device="cuda:1", memory=2_500_000_000, overwrite_corrected=True

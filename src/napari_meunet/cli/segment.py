@@ -84,12 +84,18 @@ def segment_scan(
     volume: Volume, model: str, config: SegmentationConfig, folder: Path
 ) -> Summary:
     """Segment `volume` into `folder` while showing progress."""
-    from napari_meunet.inference.segment import segment
+    from napari_meunet.inference.machine import inspect_machine
+    from napari_meunet.inference.plan import plan_segmentation
+    from napari_meunet.inference.segment import limits_for, segment
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.network.checkpoint import load_checkpoint
 
     start = time.monotonic()
     checkpoint = load_checkpoint(model)
+    # What cannot run is refused before there is a folder.
+    limits_for(volume, checkpoint.card)
+    network, machine = checkpoint.card.network, inspect_machine(config)
+    plan_segmentation(volume.shape, volume.dtype, network, config, machine)
     with LabelStore.open_or_create(folder, volume, checkpoint.card.classes) as labels:
         last = show(segment(volume, checkpoint, config, labels), "segment")
     if last and last.message:

@@ -1,69 +1,73 @@
 """How to segment: the part of the config that depends on the machine and the person."""
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QWidget
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox
 
 from napari_meunet.config import SegmentationConfig
 
 GB = 1e9
 
-_DEVICES = {
-    "automatic": "auto",
-    "processor": "cpu",
-    "CUDA graphics card": "cuda",
-    "Apple graphics (MPS)": "mps",
-}
+_DEVICES = [
+    ("automatic", "auto"),
+    ("processor", "cpu"),
+    ("CUDA graphics card", "cuda"),
+    ("Apple graphics (MPS)", "mps"),
+]
 
 
-class OptionsForm(QWidget):
-    """Edits a `SegmentationConfig`; what it does not show stays as it was set."""
+class OptionsForm:
+    """Edits a `SegmentationConfig`; what it does not show stays as it was set.
 
-    changed = Signal()
+    Attributes
+    ----------
+    native
+        The Qt widget.
+    changed
+        Emitted when a person or a program changes a field.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self._config = SegmentationConfig()
-        self.device = QComboBox(toolTip="where the network computes")
-        for words, name in _DEVICES.items():
-            self.device.addItem(words, name)
-        self.memory = QDoubleSpinBox(
-            maximum=4096, decimals=1, singleStep=0.5, specialValueText="automatic"
+        self.device = ComboBox(
+            label="Device", choices=_DEVICES, tooltip="where the network computes"
         )
-        self.memory.setSuffix(" GB")
-        self.memory.setToolTip(
-            "what the run may take of the memory where it computes; automatic is half "
-            "of what is free"
+        self.memory = FloatSpinBox(
+            label="Memory",
+            max=4096,
+            step=0.5,
+            tooltip="what the run may take of the memory where it computes; automatic "
+            "is half of what is free",
         )
-        self.overwrite = QCheckBox("write over my corrections")
-        self.overwrite.setToolTip("by default the model never touches what you painted")
-        self.device.currentIndexChanged.connect(self.changed)
-        self.memory.valueChanged.connect(self.changed)
-        self.overwrite.toggled.connect(self.changed)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Device", self.device)
-        form.addRow("Memory", self.memory)
-        form.addRow("", self.overwrite)
+        self.memory.native.setDecimals(1)
+        self.memory.native.setSuffix(" GB")
+        self.memory.native.setSpecialValueText("automatic")
+        self.overwrite = CheckBox(
+            text="write over my corrections",
+            tooltip="by default the model never touches what you painted",
+        )
+        form = Container(widgets=[self.device, self.memory, self.overwrite])
+        form.native.layout().setContentsMargins(0, 0, 0, 0)
+        self.native = form.native
+        self.changed = form.changed
+        self._form = form
 
     @property
     def value(self) -> SegmentationConfig:
         """The config as shown."""
-        memory = self.memory.value()
+        memory = self.memory.value
         return SegmentationConfig.checked(
             **self._config.model_dump()
             | {
-                "device": self.device.currentData(),
+                "device": self.device.value,
                 "memory": round(memory * GB) if memory else None,
-                "overwrite_corrected": self.overwrite.isChecked(),
+                "overwrite_corrected": self.overwrite.value,
             }
         )
 
     @value.setter
     def value(self, config: SegmentationConfig) -> None:
         self._config = config
-        if self.device.findData(config.device) < 0:  # such as "cuda:1"
-            self.device.addItem(config.device, config.device)
-        self.device.setCurrentIndex(self.device.findData(config.device))
-        self.memory.setValue((config.memory or 0) / GB)
-        self.overwrite.setChecked(config.overwrite_corrected)
+        if config.device not in self.device.choices:  # such as "cuda:1"
+            self.device.choices = [*_DEVICES, (config.device, config.device)]
+        self.device.value = config.device
+        self.memory.value = (config.memory or 0) / GB
+        self.overwrite.value = config.overwrite_corrected

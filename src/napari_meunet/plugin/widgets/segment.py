@@ -92,7 +92,7 @@ class SegmentWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setSpacing(10)
         layout.addLayout(form)
-        layout.addWidget(self.options)
+        layout.addWidget(self.options.native)
         layout.addWidget(self.plan)
         layout.addWidget(self.run)
         layout.addWidget(self.row)
