@@ -26,6 +26,7 @@ def main(path: str) -> None:
         wait_until(segment.run.isEnabled)
         segment.run.click()
         wait_until(lambda: "The labels are in" in segment.result.text())
+        segment.result.hide()  # the path of a temporary folder
         viewer.dims.set_current_step(0, 150)
         viewer.reset_view()
         QTest.qWait(500)
