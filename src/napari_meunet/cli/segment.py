@@ -100,6 +100,11 @@ def segment_scan(
         last = show(segment(volume, checkpoint, config, labels), "segment")
     if last and last.message:
         sys.stderr.write(f"meunet: {last.message}\n")
+    if volume.spacing is None:
+        sys.stderr.write(
+            "meunet: the scan does not say how large a voxel is, nor do its labels now; "
+            "pass --spacing Z Y X in micrometres\n"
+        )
     z, y, x = volume.shape
     seconds = time.monotonic() - start
     return Summary(str(folder), z * y * x, round(seconds, 3), peak_memory())

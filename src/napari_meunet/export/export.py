@@ -91,8 +91,8 @@ def require_absent(path: Path, *, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise MeUNetError(
-            f"{path} must not exist yet, got an existing one; choose another name or "
-            "allow overwriting"
+            f"{path} must not exist yet, got an existing one; choose another name, or "
+            "allow overwriting (--overwrite)"
         )
 
 
