@@ -102,7 +102,7 @@ def segment_scan(
         sys.stderr.write(f"meunet: {last.message}\n")
     if volume.spacing is None:
         sys.stderr.write(
-            "meunet: the scan does not say how large a voxel is, nor do its labels now; "
+            "meunet: the scan does not say how large a voxel is, nor do its labels; "
             "pass --spacing Z Y X in micrometres\n"
         )
     z, y, x = volume.shape
