@@ -17,6 +17,7 @@ from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
 from napari_meunet.network.device import choose_device, computes_bf16
 from napari_meunet.network.meunet import FEATURES
 from napari_meunet.progress import Progress
+from napari_meunet.training.allocator import freed_memory_kept
 from napari_meunet.training.augmentation import augmented
 from napari_meunet.training.losses import segmentation_loss
 from napari_meunet.training.patches import PatchSampler, Specimen
@@ -73,7 +74,8 @@ def train(
     ]
     network = _begun(card.network, config, initial)
     trainer = _Trainer(PatchSampler(specimens, config, rng), network, config)
-    yield from trainer.run()
+    with freed_memory_kept():
+        yield from trainer.run()
     weights = {
         name: tensor.detach().cpu()
         for name, tensor in trainer.network.state_dict().items()
