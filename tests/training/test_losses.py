@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from napari_meunet.training.losses import dice_loss, segmentation_loss
+from napari_meunet.training.sparse import IGNORE
 
 
 def certain(labels: torch.Tensor, n_classes: int) -> torch.Tensor:
@@ -38,3 +39,25 @@ def test_no_knowledge_costs_the_logarithm_of_the_number_of_classes():
 def test_an_absent_class_counts_as_nearly_one():
     labels = torch.zeros(1, 2, 2, 2, dtype=torch.uint8)
     assert dice_loss(certain(labels, 2), labels) == pytest.approx(0.5, abs=1e-5)
+
+
+def test_voxels_without_a_label_give_no_loss_and_no_gradient():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 4, 4, 4, requires_grad=True)
+    labels = torch.randint(0, 3, (2, 4, 4, 4), dtype=torch.uint8)
+    labels[:, 2:] = IGNORE
+    loss = segmentation_loss(logits, labels)
+    loss.backward()
+    assert torch.all(logits.grad[:, :, 2:] == 0)
+    assert torch.all(logits.grad[:, :, :2] != 0)
+    assert loss.item() == pytest.approx(
+        segmentation_loss(logits[:, :, :2], labels[:, :2]).item(), rel=1e-6
+    )
+
+
+def test_a_batch_without_any_label_teaches_nothing():
+    logits = torch.zeros(1, 2, 2, 2, 2, requires_grad=True)
+    loss = segmentation_loss(logits, torch.full((1, 2, 2, 2), IGNORE))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.all(logits.grad == 0)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_meunet.training.sparse import IGNORE
+
 
 def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return one minus the mean soft Dice of all classes, over the whole batch.
@@ -16,11 +18,12 @@ def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     logits
         ``(n, n_classes, z, y, x)``.
     labels
-        ``(n, z, y, x)``, integers below ``n_classes``.
+        ``(n, z, y, x)``, integers below ``n_classes``, or `IGNORE`.
     """
-    probabilities = logits.float().softmax(dim=1)
-    truth = functional.one_hot(labels.long(), logits.shape[1])  # n z y x c
-    truth = truth.movedim(-1, 1).to(probabilities.dtype)
+    labelled = labels != IGNORE
+    probabilities = logits.float().softmax(dim=1) * labelled.unsqueeze(1)
+    truth = functional.one_hot(labels.long() * labelled, logits.shape[1])  # n z y x c
+    truth = truth.movedim(-1, 1).to(probabilities.dtype) * labelled.unsqueeze(1)
     axes = (0, 2, 3, 4)
     overlap = (probabilities * truth).sum(axes)
     total = probabilities.sum(axes) + truth.sum(axes)
@@ -28,11 +31,14 @@ def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return `dice_loss` plus cross-entropy, with equal weight.
+    """Return `dice_loss` plus the mean cross-entropy, with equal weight.
 
-    The notebook weights the cross-entropy by inverse frequency, because its patches
-    lie on a regular grid; ours are drawn class by class, so the classes are balanced
-    already and the weights are left out.
+    Voxels with `IGNORE` count in neither. The notebook weights the cross-entropy by
+    inverse frequency, because its patches lie on a regular grid; ours are drawn class
+    by class, so the classes are balanced already and the weights are left out.
     """
-    entropy = functional.cross_entropy(logits.float(), labels.long())
-    return torch.add(dice_loss(logits, labels), entropy)
+    entropy = functional.cross_entropy(
+        logits.float(), labels.long(), ignore_index=IGNORE, reduction="sum"
+    )
+    n_labelled = (labels != IGNORE).sum().clamp(min=1)
+    return torch.add(dice_loss(logits, labels), entropy / n_labelled)

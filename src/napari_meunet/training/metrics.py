@@ -82,17 +82,22 @@ def overlap(
 
 def confusion(labels: Planes, reference: Planes) -> NDArray[np.int64]:
     """Return ``(256, 256)``: the voxels with each pair of values (label, reference)."""
+    require_same_shape(labels, reference)
+    counts = np.zeros(N_VALUES**2, np.int64)
+    for z in range(labels.shape[0]):
+        pairs = checked(labels[z]).astype(np.intp) * N_VALUES + checked(reference[z])
+        counts += np.bincount(pairs.ravel(), minlength=N_VALUES**2)
+    return counts.reshape(N_VALUES, N_VALUES)
+
+
+def require_same_shape(labels: Planes, reference: Planes) -> None:
+    """Raise MeUNetError if two label volumes cannot be compared."""
     if tuple(labels.shape) != tuple(reference.shape):
         raise MeUNetError(
             "labels and reference must have the same shape, got "
             f"{tuple(labels.shape)} and {tuple(reference.shape)}; compare labels with "
             "the reference of the same scan"
         )
-    counts = np.zeros(N_VALUES**2, np.int64)
-    for z in range(labels.shape[0]):
-        pairs = checked(labels[z]).astype(np.intp) * N_VALUES + checked(reference[z])
-        counts += np.bincount(pairs.ravel(), minlength=N_VALUES**2)
-    return counts.reshape(N_VALUES, N_VALUES)
 
 
 def checked(plane: NDArray[Any]) -> NDArray[np.uint8]:

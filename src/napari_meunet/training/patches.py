@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import IntensityRule
+from napari_meunet.training.sparse import IGNORE
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Planes, Volume
 
@@ -23,18 +24,21 @@ class Specimen:
     Attributes
     ----------
     image, labels
-        Volumes of the same shape; labels are integers below `n_classes`.
+        Volumes of the same shape; labels are integers below `n_classes`, or `IGNORE`.
     intensity
         Raw values that become 0 and 1.
     voxels
         For every class that occurs, positions ``(n, 3)`` drawn uniformly from its
         voxels.
+    is_sparse
+        Whether some voxels are without a label.
     """
 
     image: Volume
     labels: Volume
     intensity: tuple[float, float]
     voxels: dict[int, NDArray[np.intp]] = field(repr=False)
+    is_sparse: bool = False
 
     @classmethod
     def index(
@@ -49,7 +53,8 @@ class Specimen:
         Raises
         ------
         MeUNetError
-            If shapes differ, the labels are not integers, or a value is not a class.
+            If shapes differ, the labels are not integers, a value is not a class, or
+            no voxel has a label.
         """
         if image.shape != labels.shape:
             raise MeUNetError(
@@ -62,7 +67,14 @@ class Specimen:
             )
         rule = IntensityRule()
         intensity = intensity_range(image, rule.low, rule.high)
-        return cls(image, labels, intensity, _sample_voxels(labels, n_classes, rng))
+        voxels = _sample_voxels(labels, n_classes, rng)
+        is_sparse = voxels.pop(IGNORE, None) is not None
+        if not voxels:
+            raise MeUNetError(
+                f"some voxels must have a label, got {IGNORE} (no label) everywhere; "
+                "paint a few planes"
+            )
+        return cls(image, labels, intensity, voxels, is_sparse)
 
 
 def _sample_voxels(
@@ -76,10 +88,10 @@ def _sample_voxels(
     for z in range(labels.shape[0]):
         plane = labels.read(z, z + 1)[0]
         for value in np.unique(plane):
-            if not 0 <= value < n_classes:
+            if not (0 <= value < n_classes or value == IGNORE):
                 raise MeUNetError(
-                    f"label values must be 0 to {n_classes - 1}, got {value} in plane "
-                    f"{z}; name every class with --classes"
+                    f"label values must be 0 to {n_classes - 1} (or {IGNORE} for no "
+                    f"label), got {value} in plane {z}; name every class with --classes"
                 )
             y, x = np.nonzero(plane == value)
             keys = rng.random(len(y))
@@ -144,11 +156,15 @@ class PatchSampler:
         return image, labels.astype(np.uint8)
 
     def _center(self, specimen: Specimen) -> NDArray[np.intp]:
-        if self._rng.random() >= self._config.foreground:
+        anywhere = self._rng.random() >= self._config.foreground
+        if anywhere and not specimen.is_sparse:
             return self._rng.integers(specimen.image.shape)
         classes = sorted(value for value in specimen.voxels if value) or [0]
-        self._turn += 1
-        positions = specimen.voxels[classes[self._turn % len(classes)]]
+        if anywhere:
+            positions = specimen.voxels.get(0, specimen.voxels[classes[0]])
+        else:
+            self._turn += 1
+            positions = specimen.voxels[classes[self._turn % len(classes)]]
         center: NDArray[np.intp] = positions[self._rng.integers(len(positions))]
         return center
 

@@ -1,0 +1,64 @@
+"""Labels of which only a part was drawn: the rest teaches nothing."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.training.metrics import checked
+from napari_meunet.volume.volume import Planes, Volume
+
+IGNORE = 255
+"""Value of voxels without a label; training skips them."""
+
+
+class PaintedPlanes:
+    """Labels in which 0 means background only where somebody painted.
+
+    A z plane that holds any label is taken as complete; the voxels of the others
+    become `IGNORE`.
+
+    Parameters
+    ----------
+    planes
+        Integers ``(z, y, x)``; read once to find the painted planes.
+
+    Raises
+    ------
+    MeUNetError
+        If no plane is painted.
+    """
+
+    def __init__(self, planes: Planes) -> None:
+        self._planes = planes
+        painted = [bool(np.any(planes[z])) for z in range(planes.shape[0])]
+        if not any(painted):
+            raise MeUNetError(
+                "some z plane must hold labels, got an empty volume; paint a few "
+                "planes completely"
+            )
+        self._painted = np.array(painted)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along (z, y, x)."""
+        return tuple(self._planes.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Always uint8."""
+        return np.dtype(np.uint8)
+
+    def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
+        """Read a part."""
+        block = checked(self._planes[index]).copy()
+        z = index[0] if isinstance(index, tuple) else index
+        block[~self._painted[z]] = IGNORE
+        return block
+
+
+def only_painted_planes(labels: Volume) -> Volume:
+    """Return the labels with `IGNORE` in the z planes that hold none."""
+    return replace(labels, planes=PaintedPlanes(labels.planes))
