@@ -1,6 +1,11 @@
 import pytest
 
-from napari_meunet.words import shape_in_words, size_in_words, time_in_words
+from napari_meunet.words import (
+    shape_in_words,
+    size_in_words,
+    spacing_in_words,
+    time_in_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,3 +26,8 @@ def test_times_are_as_exact_as_people_need_them(seconds, words):
 
 def test_a_shape_says_its_axes():
     assert shape_in_words((3, 4, 5)) == "3 x 4 x 5 (z, y, x)"
+
+
+def test_a_spacing_has_as_many_digits_as_a_scanner_means():
+    words = spacing_in_words((12.385108482142858, 0.325, 3.0))
+    assert words == "12.39 x 0.325 x 3 um (z, y, x)"

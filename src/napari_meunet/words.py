@@ -1,4 +1,4 @@
-"""Sizes and times in words."""
+"""Sizes, times and voxels in words."""
 
 from collections.abc import Sequence
 
@@ -25,3 +25,8 @@ def time_in_words(seconds: float) -> str:
 def shape_in_words(shape: Sequence[int]) -> str:
     """Return voxels along (z, y, x): ``"1072 x 470 x 470 (z, y, x)"``."""
     return " x ".join(map(str, shape)) + " (z, y, x)"
+
+
+def spacing_in_words(zyx: Sequence[float]) -> str:
+    """Return micrometres per voxel along (z, y, x): ``"12.4 x 3 x 3 um (z, y, x)"``."""
+    return " x ".join(f"{size:.4g}" for size in zyx) + " um (z, y, x)"

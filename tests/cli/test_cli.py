@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,24 @@ import torch
 import zarr
 
 from napari_meunet.cli import main
-from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.config import LabelClass
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.network.card import (
+    Card,
+    NetworkConfig,
+    SpacingRange,
+    read_card,
+    unnamed_classes,
+)
 from napari_meunet.network.cascade import Cascade
-from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
+from napari_meunet.network.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from napari_meunet.volume.volume import Volume
+
+FINEST = (9.0, 3.0, 2.0)
 
 
 @pytest.fixture
@@ -44,8 +60,11 @@ def model(tmp_path):
         version="1",
         network=network,
         classes=unnamed_classes(3),
+        spacing=SpacingRange(finest=FINEST, coarsest=(12.385108482142858, 3, 2)),
         data="nothing",
+        metrics={"Dice gut, mean of 7 scans": 0.8145, "Dice ovary": 0.8},
         licence="BSD-3-Clause",
+        command=("meunet phantom -o a", "meunet train a -o tiny.safetensors"),
     )
     path = tmp_path / "tiny.safetensors"
     weights = Cascade(**network.model_dump()).state_dict()
@@ -80,6 +99,7 @@ def test_info_says_shape_type_and_spacing(scan, capsys):
     assert facts["spacing_um"] == pytest.approx([3, 2, 2])
     text = printed(capsys, "info", scan)
     assert "20 x 24 x 28" in text
+    assert "spacing        3 x 2 x 2 um (z, y, x)" in text
 
 
 def test_info_says_how_many_channels_there_are(tmp_path, capsys):
@@ -94,7 +114,37 @@ def test_info_says_how_many_channels_there_are(tmp_path, capsys):
 
 def test_info_reads_the_card_of_a_model(model, capsys):
     facts = json.loads(printed(capsys, "info", model, "--json"))
-    assert facts["network"]["n_classes"] == 3
+    assert facts == read_card(model).model_dump(mode="json")
+
+
+def test_info_shows_a_model_in_words(model, capsys):
+    assert printed(capsys, "info", model).splitlines() == [
+        "name       tiny",
+        "version    1",
+        "network    fusion post, features 2 2 2 2 2, refinement 2 2 2",
+        "classes    0  background  #000000",
+        "           1  class 1     #f28e2b",
+        "           2  class 2     #4e79a7",
+        "spacing    9 x 3 x 2 um (z, y, x) to 12.39 x 3 x 2 um (z, y, x)",
+        "intensity  percentiles 0.1 to 99.9 become 0 to 1",
+        "data       nothing",
+        "metrics    0.8145  Dice gut, mean of 7 scans",
+        "           0.8000  Dice ovary",
+        "licence    BSD-3-Clause",
+        "commands   meunet phantom -o a",
+        "           meunet train a -o tiny.safetensors",
+    ]
+
+
+def test_info_shows_a_model_that_says_little(model, capsys):
+    bare = {"spacing": None, "intensity": None, "metrics": {}, "command": ()}
+    checkpoint = load_checkpoint(model)
+    card = checkpoint.card.model_copy(update=bare)
+    save_checkpoint(replace(checkpoint, card=card), model)
+    text = printed(capsys, "info", model)
+    assert "spacing    unknown\nintensity  raw grey values\n" in text
+    assert "metrics    none\n" in text
+    assert "commands   none\n" in text
 
 
 def test_segment_export_and_evaluate_agree(scan, model, tmp_path, capsys):
@@ -107,9 +157,69 @@ def test_segment_export_and_evaluate_agree(scan, model, tmp_path, capsys):
     np.testing.assert_array_equal(exported, tifffile.imread(folder / "labels.tif"))
     assert exported.any()
     rows = json.loads(printed(capsys, "evaluate", folder, mask, "--json"))
-    assert all(row["dice"] == 1 for row in rows.values())
+    assert rows
+    for value, row in rows.items():
+        assert row == {"name": f"class {value}", "dice": 1, "iou": 1}
     facts = json.loads(printed(capsys, "info", folder, "--json"))
     assert facts["spacing_um"] == pytest.approx([3, 2, 2])
+
+
+def test_classes_are_named_where_names_are_known(tmp_path, capsys):
+    truth = np.zeros((4, 5, 6), np.uint8)
+    truth[0], truth[1], truth[2] = 1, 2, 7
+    tifffile.imwrite(tmp_path / "truth.tif", truth, metadata={"axes": "ZYX"})
+    names = ("background", "gut", "ovary")
+    classes = tuple(
+        LabelClass(value=value, name=name, color="#000000")
+        for value, name in enumerate(names)
+    )
+    folder = tmp_path / "scan.meunet"
+    with LabelStore.create(folder, Volume.from_array(truth), classes) as store:
+        store.write((0, 0, 0), np.where(truth == 2, 0, truth))
+    rows = ["gut    1.0000  1.0000", "ovary  0.0000  0.0000", "7      1.0000  1.0000"]
+    for pair in ((folder, tmp_path / "truth.tif"), (tmp_path / "truth.tif", folder)):
+        assert printed(capsys, "evaluate", *pair).splitlines() == [
+            "class  Dice    IoU",
+            *rows,
+        ]
+    found = json.loads(printed(capsys, "evaluate", *pair, "--json"))
+    assert {value: row["name"] for value, row in found.items()} == {
+        "1": "gut",
+        "2": "ovary",
+        "7": None,
+    }
+
+
+def said(capsys, *arguments):
+    """Run a command that must succeed; return the lines on standard error."""
+    assert main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_complete_scan_is_segmented_again_only_when_told(
+    scan, model, tmp_path, capsys
+):
+    command = ("segment", scan, "--model", model, "--spacing", 12, 3, 2)
+    assert said(capsys, *command) == []
+    folder = tmp_path / "scan.meunet"
+    with LabelStore.open(folder) as store:
+        expected = store.labels.copy()
+        expected[3, 4, :5] = (expected[3, 4, :5] + 1) % 3
+        store.editable()[3, 4, :5] = expected[3, 4, :5]
+        store.write((9, 0, 0), (store.labels[9:10] + 1) % 3)  # not a person's work
+    damaged = tifffile.imread(folder / "labels.tif")
+    assert said(capsys, *command) == [
+        "meunet: the labels are complete, nothing to do; --restart segments again"
+    ]
+    np.testing.assert_array_equal(tifffile.imread(folder / "labels.tif"), damaged)
+    assert said(capsys, *command, "--restart") == []
+    np.testing.assert_array_equal(tifffile.imread(folder / "labels.tif"), expected)
+
+
+def test_voxels_unlike_those_of_training_get_one_line(scan, model, capsys):
+    (line,) = said(capsys, "segment", scan, "--model", model)
+    assert line.startswith("meunet: the voxels of this scan are 3 x 2 x 2 um (z, y, x)")
+    assert "12.39 x 3 x 2 um (z, y, x)" in line
 
 
 def test_a_given_spacing_reaches_the_labels(scan, model, tmp_path, capsys):
@@ -250,6 +360,9 @@ def test_phantoms_train_a_model_that_segments(tmp_path, capsys):
         "gut",
         "ovary",
     ]
+    for end in ("finest", "coarsest"):
+        size = 470 * 2.951345 / 40
+        assert card["spacing"][end] == pytest.approx([size] * 3, rel=1e-5)
     assert all(0 <= value <= 1 for value in card["metrics"].values())
     assert len(card["metrics"]) == 2
 

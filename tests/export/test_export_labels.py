@@ -227,6 +227,26 @@ def test_an_ome_zarr_is_an_image_label_with_a_pyramid(tmp_path):
     assert (path / "0" / "1" / "1" / "2").is_file()  # nested chunks, as 0.4 asks
 
 
+def test_an_axis_that_cannot_be_halved_keeps_its_scale(tmp_path):
+    """A level's voxel is as thick as the step between those that it took."""
+    labels = some_labels((1, 3, 1025))
+    path = export(labels, tmp_path / "labels.ome.zarr")
+    group = zarr.open_group(path, mode="r")
+    datasets = group.attrs["multiscales"][0]["datasets"]
+    found = [
+        (group[level["path"]].shape, level["coordinateTransformations"][0]["scale"])
+        for level in datasets
+    ]
+    assert found == [
+        ((1, 3, 1025), [10, 3, 4]),
+        ((1, 2, 513), [10, 6, 8]),
+        ((1, 1, 257), [10, 12, 16]),
+        ((1, 1, 129), [10, 12, 32]),
+    ]
+    for level in open_volume(path).lower:
+        assert level.spacing.zyx[0] == 10
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path, suffix):
     path = export(some_labels((2, 3, 4)), tmp_path / f"labels{suffix}")

@@ -70,6 +70,39 @@ def test_a_device_that_is_not_there_is_refused():
         inspect_machine(SegmentationConfig(device="cuda:7"))
 
 
+@pytest.mark.parametrize("probe", ["convolution_error", "measured_rate"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB."),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be ..."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublas"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+    ],
+    ids=["allocator", "context", "cublas", "cudnn"],
+)
+def test_a_device_too_full_to_be_tried_out_is_refused(monkeypatch, probe, error):
+    monkeypatch.setattr(room, probe, raising(error))
+    with pytest.raises(MeUNetError, match="cpu must have memory free") as refusal:
+        inspect_machine(SegmentationConfig(device="cpu"))
+    (line,) = str(refusal.value).splitlines()
+    assert str(error).splitlines()[0] in line
+    assert "close other programs" in line
+
+
+def test_other_failures_of_a_device_are_not_swallowed(monkeypatch):
+    monkeypatch.setattr(room, "measured_rate", raising(RuntimeError("no kernel image")))
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        inspect_machine(SegmentationConfig(device="cpu"))
+
+
+def raising(error):
+    def probe(device, precision):
+        raise error
+
+    return probe
+
+
 def test_the_rate_is_measured_without_touching_the_random_state(monkeypatch):
     monkeypatch.undo()
     torch.manual_seed(1)

@@ -132,6 +132,21 @@ def test_corrections_of_a_complete_run_can_be_overwritten(
         np.testing.assert_array_equal(store.labels, one_go)
 
 
+def test_a_run_over_corrections_is_complete_when_none_is_left(
+    tmp_path, checkpoint, voxels, one_go
+):
+    volume, folder = Volume.from_array(voxels), tmp_path / "scan.meunet"
+    config = SegmentationConfig(**CPU, overwrite_corrected=True)
+    with LabelStore.create(folder, volume, checkpoint.card.classes) as store:
+        run(voxels, checkpoint, store, overwrite_corrected=True)
+        assert len(run(voxels, checkpoint, store, overwrite_corrected=True)) == 1
+        store.editable()[30:40, 5:9, 5:9] = (one_go[30:40, 5:9, 5:9] + 1) % 3
+        assert next_run(volume, checkpoint, config, store)[1] == 0
+        assert run(voxels, checkpoint, store, overwrite_corrected=True)[0].done == 0
+        np.testing.assert_array_equal(store.labels, one_go)
+        assert next_run(volume, checkpoint, config, store)[1] == SHAPE[0]
+
+
 def test_columns_are_joined_without_a_seam(checkpoint, voxels, labels, one_go):
     steps = run(voxels, checkpoint, labels, columns=(2, 2))
     assert steps[-1].done == steps[-1].total == 4 * 70

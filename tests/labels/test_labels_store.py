@@ -263,6 +263,27 @@ def test_a_run_is_taken_up_and_another_starts_anew(folder, scan, classes):
     }
 
 
+def test_a_run_that_is_forgotten_starts_anew_and_changes_no_voxel(store):
+    store.editable()[0, 0, 0] = 2
+    store.begin_run("a", {"checkpoint": "fly"})
+    store.mark_finished("left", 5)
+    store.forget_run()
+    assert store.run_description == {}
+    store.begin_run("a", {"checkpoint": "fly"})
+    assert store.finished_planes("left") == 0
+    assert store.labels[0, 0, 0] == 2
+    assert store.corrected.read(EVERYTHING).sum() == 1
+
+
+@pytest.mark.parametrize("voxel", [(0, 0, 0), (4, 6, 18), (2, 3, 8)])
+def test_one_corrected_voxel_is_a_correction(store, voxel):
+    assert not store.has_corrections
+    store.editable()[voxel] = 1
+    assert store.has_corrections
+    store.write((0, 0, 0), np.zeros(store.shape, np.uint8), overwrite_corrected=True)
+    assert not store.has_corrections
+
+
 def test_the_model_never_touches_corrected_voxels(store):
     labels = store.editable()
     labels[1:3, 2:5, 6:11] = 1

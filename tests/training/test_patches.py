@@ -71,6 +71,6 @@ def test_shapes_types_and_values_are_checked(pair):
         specimen(image, labels[1:])
     with pytest.raises(MeUNetError, match="integers, got float32"):
         specimen(image, labels.astype(np.float32))
-    with pytest.raises(MeUNetError, match="0 to 1 .*, got 7 in plane 2"):
+    with pytest.raises(MeUNetError, match=r"0 to 1 .*, got 7 in plane 2"):
         labels[2, 0, 0] = 7
         specimen(image, labels)

@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"meunet: {error}\n")
         return 2
     except KeyboardInterrupt:
-        goes_on = options.run is segment.run
-        hint = "; run the same command to go on" if goes_on else ""
+        hint = "; run the same command, without --restart, to go on"
+        hint = hint if options.run is segment.run else ""
         sys.stderr.write(f"meunet: interrupted{hint}\n")
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as head, has left

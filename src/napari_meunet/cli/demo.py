@@ -36,7 +36,14 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Make a phantom that the bundled model has not seen, segment it, "
         "compare with the truth, export a mask and a picture.",
     )
-    parser.add_argument("-o", "--output", type=Path, default=Path("meunet-demo"))
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        default=Path("meunet-demo"),
+        help="folder for all that the demo makes (default %(default)s)",
+    )
     parser.set_defaults(run=run)
 
 

@@ -23,25 +23,34 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Print Dice and IoU for every class, from a labels folder or any "
         "label volume.",
     )
-    parser.add_argument("labels", type=Path)
-    parser.add_argument("reference", type=Path)
+    parser.add_argument("labels", type=Path, help="labels folder (*.meunet) or file")
+    parser.add_argument(
+        "reference", type=Path, help="the true labels of the same scan, likewise"
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print a row for every class."""
-    with _planes(options.labels) as labels, _planes(options.reference) as reference:
+    with (
+        _opened(options.labels) as (labels, names),
+        _opened(options.reference) as (reference, names_of_reference),
+    ):
         rows = overlap(labels, reference)
+    names = names_of_reference | names
     if options.json:
         scores = {
-            value: {"dice": row.dice, "iou": row.iou} for value, row in rows.items()
+            value: {"name": names.get(value), "dice": row.dice, "iou": row.iou}
+            for value, row in rows.items()
         }
         print(json.dumps(scores))
         return
-    print("class    Dice     IoU")
+    shown = {value: names.get(value, str(value)) for value in rows}
+    width = max(map(len, ["class", *shown.values()]))
+    print(f"{'class':{width}}  Dice    IoU")
     for value, row in rows.items():
-        print(f"{value:5}  {_figure(row.dice)}  {_figure(row.iou)}")
+        print(f"{shown[value]:{width}}  {_figure(row.dice)}  {_figure(row.iou)}")
 
 
 def _figure(value: float | None) -> str:
@@ -49,9 +58,10 @@ def _figure(value: float | None) -> str:
 
 
 @contextmanager
-def _planes(path: Path) -> Iterator[Planes]:
+def _opened(path: Path) -> Iterator[tuple[Planes, dict[int, str]]]:
+    """Open labels, with the names of their classes where they are known."""
     if is_labels_folder(path):
         with LabelStore.open(path, writable=False) as store:
-            yield store.labels
+            yield store.labels, {label.value: label.name for label in store.classes}
     else:
-        yield open_volume(path).planes
+        yield open_volume(path).planes, {}

@@ -18,7 +18,14 @@ def add_parser(subparsers: Subparsers) -> None:
         "spacing and unit.",
     )
     parser.add_argument("folder", type=Path, help="labels folder, *.meunet")
-    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="what to write; its ending chooses the format",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the output")
     parser.set_defaults(run=run)
 

@@ -5,15 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from napari_meunet.cli.parser import Subparsers
+from napari_meunet.cli.parser import Subparsers, add_choices
 from napari_meunet.cli.terminal import add_json
 from napari_meunet.errors import ChoiceError
 from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import BUNDLED, checkpoint_path, read_card
+from napari_meunet.network.card import BUNDLED, Card, checkpoint_path, read_card
+from napari_meunet.network.spacing import range_in_words
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing, Volume
-from napari_meunet.words import shape_in_words, size_in_words
+from napari_meunet.words import shape_in_words, size_in_words, spacing_in_words
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -25,29 +26,60 @@ def add_parser(subparsers: Subparsers) -> None:
         "its voxels or weights.",
     )
     parser.add_argument("path", type=Path, help=f"file, folder or {BUNDLED!r}")
-    parser.add_argument("--channel", type=int, help="which channel of several")
-    parser.add_argument("--time", type=int, help="which time point of several")
+    add_choices(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print what is at the path."""
-    facts = _facts(options)
+    path: Path = options.path
+    if str(path) == BUNDLED or path.suffix == ".safetensors":
+        card = read_card(checkpoint_path(path))
+        facts, lines = card.model_dump(mode="json"), _lines_of_card(card)
+    else:
+        facts = _labels_facts(path) if is_labels_folder(path) else _scan_facts(options)
+        lines = {name: [_shown(name, value)] for name, value in facts.items()}
     if options.json:
         print(json.dumps(facts))
         return
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        print(f"{name.replace('_', ' '):{width}}  {_shown(name, value)}")
+    width = max(map(len, lines))
+    for name, (first, *others) in lines.items():
+        print(f"{name.removesuffix('_um').replace('_', ' '):{width}}  {first}")
+        for line in others:
+            print(f"{'':{width}}  {line}")
 
 
-def _facts(options: argparse.Namespace) -> dict[str, Any]:
+def _lines_of_card(card: Card) -> dict[str, list[str]]:
+    """Return what a card says, for people."""
+    network, rule = card.network, card.intensity
+    sizes = (network.features, network.refinement_features)
+    stage1, stage2 = (" ".join(map(str, features)) for features in sizes)
+    width = max(len(label.name) for label in card.classes)
+    return {
+        "name": [card.name],
+        "version": [card.version],
+        "network": [f"fusion {network.fusion}, features {stage1}, refinement {stage2}"],
+        "classes": [
+            f"{label.value}  {label.name:{width}}  {label.color}"
+            for label in card.classes
+        ],
+        "spacing": [range_in_words(card.spacing) if card.spacing else "unknown"],
+        "intensity": [
+            f"percentiles {rule.low:g} to {rule.high:g} become 0 to 1"
+            if rule
+            else "raw grey values"
+        ],
+        "data": [card.data],
+        "metrics": [f"{value:.4f}  {name}" for name, value in card.metrics.items()]
+        or ["none"],
+        "licence": [card.licence],
+        "commands": list(card.command) or ["none"],
+    }
+
+
+def _scan_facts(options: argparse.Namespace) -> dict[str, Any]:
     path: Path = options.path
-    if str(path) == BUNDLED or path.suffix == ".safetensors":
-        return read_card(checkpoint_path(path)).model_dump(mode="json")
-    if is_labels_folder(path):
-        return _labels_facts(path)
     volume, choices = _opened(path, {"channel": options.channel, "time": options.time})
     return {
         "path": str(path),
@@ -94,6 +126,8 @@ def _shown(name: str, value: Any) -> str:
         return "unknown"
     if name == "bytes_on_disk":
         return size_in_words(value)
+    if name == "spacing_um":
+        return spacing_in_words(value)
     if name == "shape":
         return shape_in_words(value)
     if isinstance(value, list | tuple):

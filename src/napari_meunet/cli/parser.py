@@ -30,8 +30,27 @@ def add_volume(parser: argparse.ArgumentParser, name: str = "image") -> None:
         metavar=("Z", "Y", "X"),
         help="micrometres per voxel, where the file does not say or is wrong",
     )
-    parser.add_argument("--channel", type=int, help="which channel of several")
-    parser.add_argument("--time", type=int, help="which time point of several")
+    add_choices(parser)
+
+
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add which of several volumes in a file is meant."""
+    parser.add_argument(
+        "--channel", type=int, metavar="N", help="which channel of several, from 0"
+    )
+    parser.add_argument(
+        "--time", type=int, metavar="N", help="which time point of several, from 0"
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add where to compute."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="where to compute: cpu, cuda, cuda:1 or mps; auto is the first graphics "
+        "card, else the processor (default %(default)s)",
+    )
 
 
 def opened(options: argparse.Namespace) -> Volume:

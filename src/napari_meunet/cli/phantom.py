@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from napari_meunet.atomic import writing
-from napari_meunet.cli.parser import Subparsers, natural
+from napari_meunet.cli.parser import Parser, Subparsers, natural
 from napari_meunet.cli.terminal import show
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import export_labels, require_absent
@@ -22,12 +22,39 @@ def add_parser(subparsers: Subparsers) -> None:
         help="make synthetic fly scans with true labels",
         description="Write phantom_SEED.tif and phantom_SEED_labels.tif.",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--shape", nargs=3, type=int, default=(256, 112, 112), metavar=("Z", "Y", "X")
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="their folder"
     )
-    parser.add_argument("--seed", type=natural, default=0, help="of the first phantom")
-    parser.add_argument("--count", type=natural, default=1, help="SEED, SEED+1, …")
+    parser.add_argument(
+        "--shape",
+        nargs=3,
+        type=int,
+        default=(256, 112, 112),
+        metavar=("Z", "Y", "X"),
+        help="size of a scan in voxels, at least 32 along each axis; the fly fills it, "
+        "so that fewer voxels are larger ones (default 256 112 112)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="number of the first phantom; the same number gives the same phantom "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--count",
+        type=natural,
+        default=1,
+        metavar="N",
+        help="how many phantoms, numbered from --seed on (default %(default)s)",
+    )
+    _add_organs(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace old ones")
+    parser.set_defaults(run=run)
+
+
+def _add_organs(parser: Parser) -> None:
     parser.add_argument(
         "--organs",
         type=Path,
@@ -38,10 +65,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "--split",
         choices=("train", "validation", "test"),
         default="train",
-        help="which of the flies in --organs",
+        help="which of the flies in --organs (default %(default)s)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace old ones")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:

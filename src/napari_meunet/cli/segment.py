@@ -2,17 +2,17 @@
 
 import argparse
 import json
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_meunet.cli.memory import peak_memory
-from napari_meunet.cli.parser import Subparsers, add_volume, opened
-from napari_meunet.cli.terminal import add_json, byte_size, show
+from napari_meunet.cli.parser import Parser, Subparsers, add_device, add_volume, opened
+from napari_meunet.cli.terminal import add_json, byte_size, remark, show
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.labels.folder import labels_folder
 from napari_meunet.network.card import BUNDLED
+from napari_meunet.network.spacing import spacing_remark
 from napari_meunet.volume.volume import Volume
 from napari_meunet.words import size_in_words
 
@@ -33,23 +33,27 @@ def add_parser(subparsers: Subparsers) -> None:
         "segment",
         help="label a scan with the cascade",
         description="Label a scan; the labels go to a folder beside it. An interrupted "
-        "run goes on where it stopped, and corrected voxels are kept.",
+        "run goes on where it stopped, a complete one is not repeated, and corrected "
+        "voxels are kept.",
     )
     add_volume(parser)
-    parser.add_argument("-o", "--output", type=Path, help="labels folder, *.meunet")
-    parser.add_argument("--model", default=BUNDLED, help="bundled name or file")
     parser.add_argument(
-        "--preset",
-        choices=("exact", "paper"),
-        default="exact",
-        help="'paper': the overlapping windows and votes of the authors' notebook",
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument(
-        "--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="labels folder, *.meunet; if not given, it lies beside the scan",
     )
     parser.add_argument(
-        "--memory", type=byte_size, metavar="SIZE", help="what a run may take, 4GB"
+        "--model",
+        default=BUNDLED,
+        help="a .safetensors or .pt file, or the bundled model (default %(default)s)",
+    )
+    _add_engine(parser)
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="begin again at the first plane, even if the labels are complete",
     )
     parser.add_argument(
         "--overwrite-corrected",
@@ -58,6 +62,32 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_json(parser)
     parser.set_defaults(run=run)
+
+
+def _add_engine(parser: Parser) -> None:
+    """Add how to compute, and with what."""
+    parser.add_argument(
+        "--preset",
+        choices=("exact", "paper"),
+        default="exact",
+        help="exact: every voxel once, without seams; paper: the overlapping windows "
+        "and votes of the authors' notebook, slower (default %(default)s)",
+    )
+    add_device(parser)
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        default="auto",
+        help="numbers to compute with; auto is fp16 on CUDA, bf16 on processors that "
+        "compute it, else fp32 (default %(default)s)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=byte_size,
+        metavar="SIZE",
+        help="memory to take on the device that computes, such as 4GB or 500MB; if "
+        "not given, half of what is free there",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -70,7 +100,9 @@ def run(options: argparse.Namespace) -> None:
         overwrite_corrected=options.overwrite_corrected,
     )
     folder = options.output or labels_folder(options.image)
-    summary = segment_scan(opened(options), options.model, config, folder)
+    summary = segment_scan(
+        opened(options), options.model, config, folder, restart=options.restart
+    )
     if options.json:
         print(json.dumps(summary.__dict__))
         return
@@ -81,9 +113,17 @@ def run(options: argparse.Namespace) -> None:
 
 
 def segment_scan(
-    volume: Volume, model: str, config: SegmentationConfig, folder: Path
+    volume: Volume,
+    model: str,
+    config: SegmentationConfig,
+    folder: Path,
+    *,
+    restart: bool = False,
 ) -> Summary:
-    """Segment `volume` into `folder` while showing progress."""
+    """Segment `volume` into `folder` while showing progress.
+
+    What a run finished is not done again, unless it is to `restart`.
+    """
     from napari_meunet.inference.machine import inspect_machine
     from napari_meunet.inference.plan import plan_segmentation
     from napari_meunet.inference.segment import limits_for, segment
@@ -96,14 +136,18 @@ def segment_scan(
     limits_for(volume, checkpoint.card)
     network, machine = checkpoint.card.network, inspect_machine(config)
     plan_segmentation(volume.shape, volume.dtype, network, config, machine)
+    zyx = volume.spacing.zyx if volume.spacing else None
+    remark(spacing_remark(checkpoint.card, zyx))
     with LabelStore.open_or_create(folder, volume, checkpoint.card.classes) as labels:
+        if restart:
+            labels.forget_run()
         last = show(segment(volume, checkpoint, config, labels), "segment")
-    if last and last.message:
-        sys.stderr.write(f"meunet: {last.message}\n")
+    if last and last.message:  # the plan: no step came after it
+        remark("the labels are complete, nothing to do; --restart segments again")
     if volume.spacing is None:
-        sys.stderr.write(
-            "meunet: the scan does not say how large a voxel is, nor do its labels; "
-            "pass --spacing Z Y X in micrometres\n"
+        remark(
+            "the scan does not say how large a voxel is, nor do its labels; pass "
+            "--spacing Z Y X in micrometres"
         )
     z, y, x = volume.shape
     seconds = time.monotonic() - start

@@ -50,6 +50,12 @@ def _lines(steps: Iterable[Progress], title: str) -> Iterator[Progress]:
         yield step
 
 
+def remark(sentence: str) -> None:
+    """Say something on standard error, beside what a command prints; or nothing."""
+    if sentence:
+        sys.stderr.write(f"meunet: {sentence}\n")
+
+
 def _details(step: Progress) -> str:
     figures = (f"{name} {value:.3g}" for name, value in step.metrics.items())
     return ", ".join(part for part in (step.message, *figures) if part)

@@ -4,11 +4,12 @@ import argparse
 import shlex
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
 from napari_meunet.atomic import writing
-from napari_meunet.cli.parser import Subparsers
+from napari_meunet.cli.parser import Parser, Subparsers, add_device
 from napari_meunet.cli.phantom import labelled_scans
 from napari_meunet.cli.segment import segment_scan
 from napari_meunet.cli.terminal import show
@@ -16,9 +17,10 @@ from napari_meunet.config import LabelClass, SegmentationConfig, TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import require_absent
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import COLORS, Card
+from napari_meunet.network.card import COLORS, Card, SpacingRange
 from napari_meunet.training.metrics import Overlap, overlap
 from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.volume import Volume
 
 DEFAULTS = TrainingConfig()
 
@@ -31,33 +33,140 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Train stage 1, then stage 2 on the frozen stage 1, on every "
         "NAME.tif with a NAME_labels.tif beside it.",
     )
-    parser.add_argument("data", type=Path, nargs="+", help="folders of labelled scans")
-    parser.add_argument("-o", "--output", type=Path, required=True)
+    _add_data(parser)
+    _add_learning(parser)
+    _add_sampling(parser)
     parser.add_argument(
-        "--classes", nargs="+", required=True, help="names of the labels 1, 2, …"
+        "--seed",
+        type=int,
+        default=DEFAULTS.seed,
+        metavar="N",
+        help="another number makes other random choices (default %(default)s)",
     )
-    parser.add_argument(
-        "--validation", type=Path, help="folder of labelled scans to measure Dice on"
-    )
-    parser.add_argument(
-        "--initial", metavar="MODEL", help="begin from this model, not from nothing"
-    )
-    parser.add_argument("--patch-size", type=int, default=DEFAULTS.patch_size)
-    parser.add_argument("--expanded-size", type=int, default=DEFAULTS.expanded_size)
-    parser.add_argument("--batch-size", type=int, default=DEFAULTS.batch_size)
-    parser.add_argument("--stage1-steps", type=int, default=DEFAULTS.stage1_steps)
-    parser.add_argument("--stage2-steps", type=int, default=DEFAULTS.stage2_steps)
-    parser.add_argument("--learning-rate", type=float, default=DEFAULTS.learning_rate)
-    parser.add_argument("--foreground", type=float, default=DEFAULTS.foreground)
-    parser.add_argument("--fusion", choices=("post", "pre", "none"), default="post")
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--description", default="", help="of the data, for the card")
-    parser.add_argument(
-        "--licence", default="unknown", help="of the model, for the card"
-    )
+    _add_card(parser)
+    add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the output")
     parser.set_defaults(run=run)
+
+
+def _add_data(parser: Parser) -> None:
+    """Add what to learn from, and where the model goes."""
+    parser.add_argument(
+        "data", type=Path, nargs="+", metavar="DIR", help="folders of labelled scans"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the model, a .safetensors file; written when training ends",
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="names of the labels 1, 2, …",
+    )
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        metavar="DIR",
+        help="folder of labelled scans, none of them trained on, to measure Dice on",
+    )
+    parser.add_argument(
+        "--initial",
+        metavar="MODEL",
+        help="begin from this model, of the same classes, not from nothing",
+    )
+
+
+def _add_learning(parser: Parser) -> None:
+    """Add how long and how fast to learn."""
+    parser.add_argument(
+        "--stage1-steps",
+        type=int,
+        default=DEFAULTS.stage1_steps,
+        metavar="N",
+        help="training steps of stage 1, which finds things; more take longer and "
+        "learn more; 0 leaves the stage as it is in --initial (default %(default)s)",
+    )
+    parser.add_argument(
+        "--stage2-steps",
+        type=int,
+        default=DEFAULTS.stage2_steps,
+        metavar="N",
+        help="training steps of stage 2, which adds detail, likewise "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--fusion",
+        choices=("post", "pre", "none"),
+        default=DEFAULTS.fusion,
+        help="where stage 2 meets stage 1: post joins their last features, pre gives "
+        "stage 2 what stage 1 found, none is stage 1 alone and goes with "
+        "--stage2-steps 0 (default %(default)s)",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        default=DEFAULTS.learning_rate,
+        metavar="RATE",
+        help="how far a step goes at first; it falls to zero towards the end. Lower it "
+        "if the loss jumps or is no number (default %(default)s)",
+    )
+
+
+def _add_sampling(parser: Parser) -> None:
+    """Add what the network is shown."""
+    parser.add_argument(
+        "--patch-size",
+        type=int,
+        default=DEFAULTS.patch_size,
+        metavar="VOXELS",
+        help="edge of the cubes that the network is shown, in voxels, a multiple of "
+        "16; larger ones show more of the surroundings and take more memory and time "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--expanded-size",
+        type=int,
+        default=DEFAULTS.expanded_size,
+        metavar="VOXELS",
+        help="edge of the larger cube around each, from which stage 1 learns the "
+        "surroundings, in voxels, a multiple of 32; as large as --patch-size switches "
+        "it off (default %(default)s)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=DEFAULTS.batch_size,
+        metavar="N",
+        help="cubes in a step; more make steps steadier and take more memory and time "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--foreground",
+        type=float,
+        default=DEFAULTS.foreground,
+        metavar="FRACTION",
+        help="fraction of the cubes, 0 to 1, that are centred on a labelled voxel; the "
+        "others lie anywhere (default %(default)s)",
+    )
+
+
+def _add_card(parser: Parser) -> None:
+    """Add what the model says of itself, for people who get it."""
+    parser.add_argument(
+        "--description", metavar="TEXT", default="", help="what the data are"
+    )
+    parser.add_argument(
+        "--licence",
+        metavar="NAME",
+        default="unknown",
+        help="of the model, such as CC0-1.0 (default %(default)s)",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -74,7 +183,7 @@ def run(options: argparse.Namespace) -> None:
     validation = labelled_scans(options.validation) if options.validation else []
     pairs = [(open_volume(scan), open_volume(labels)) for scan, labels in scans]
     initial = load_checkpoint(options.initial) if options.initial else None
-    card = _card(options, config, len(pairs))
+    card = _card(options, config, [scan for scan, _ in pairs])
     if initial:
         card = card.model_copy(update={"command": initial.card.command + card.command})
     show(train(pairs, config, card, options.output, initial), "train")
@@ -94,7 +203,9 @@ def _require_output(path: Path, *, overwrite: bool) -> None:
         pass
 
 
-def _card(options: argparse.Namespace, config: TrainingConfig, n_scans: int) -> Card:
+def _card(
+    options: argparse.Namespace, config: TrainingConfig, scans: Sequence[Volume]
+) -> Card:
     from napari_meunet.training.train import new_network
 
     names = ["background", *options.classes]
@@ -107,9 +218,21 @@ def _card(options: argparse.Namespace, config: TrainingConfig, n_scans: int) -> 
         version="1",
         network=new_network(len(classes), config),
         classes=classes,
-        data=options.description or f"{n_scans} labelled scans",
+        spacing=spacing_range(scans),
+        data=options.description or f"{len(scans)} labelled scans",
         licence=options.licence,
         command=(shlex.join(["meunet", *sys.argv[1:]]),),
+    )
+
+
+def spacing_range(scans: Sequence[Volume]) -> SpacingRange | None:
+    """Return the finest and the coarsest spacing of the scans that have one."""
+    known = [scan.spacing.zyx for scan in scans if scan.spacing]
+    if not known:
+        return None
+    axes = list(zip(*known, strict=True))
+    return SpacingRange.checked(
+        finest=tuple(map(min, axes)), coarsest=tuple(map(max, axes))
     )
 
 

@@ -50,7 +50,7 @@ def write_ome_zarr(
             done += stop - start
             yield Progress(done, total, "planes")
         levels.append(array)
-    group.attrs.update(_metadata(len(shapes), spacing, classes))
+    group.attrs.update(_metadata(shapes, spacing, classes))
 
 
 def _level_slab(finer: Any, number: int, start: int, stop: int) -> Any:
@@ -67,6 +67,17 @@ def _shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     return shapes
 
 
+def _scales(
+    shapes: list[tuple[int, ...]], zyx: tuple[float, ...]
+) -> Iterator[list[float]]:
+    """Return the size of a voxel at every level; an axis of one voxel is not halved."""
+    scale = list(zyx)
+    for shape in shapes:
+        yield scale
+        steps = (2 if n > 1 else 1 for n in shape)
+        scale = [size * step for size, step in zip(scale, steps, strict=True)]
+
+
 def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     return group.create_array(
         name,
@@ -80,18 +91,18 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any])
 
 
 def _metadata(
-    n_levels: int, spacing: Spacing | None, classes: tuple[LabelClass, ...]
+    shapes: list[tuple[int, ...]],
+    spacing: Spacing | None,
+    classes: tuple[LabelClass, ...],
 ) -> dict[str, Any]:
     unit = {"unit": "micrometer"} if spacing else {}
     zyx = spacing.zyx if spacing else (1.0, 1.0, 1.0)
     datasets = [
         {
             "path": str(number),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [size * 2**number for size in zyx]}
-            ],
+            "coordinateTransformations": [{"type": "scale", "scale": scale}],
         }
-        for number in range(n_levels)
+        for number, scale in enumerate(_scales(shapes, zyx))
     ]
     multiscale = {
         "version": _VERSION,

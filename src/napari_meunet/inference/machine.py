@@ -4,6 +4,7 @@ import platform
 import time
 from dataclasses import dataclass
 from functools import cache
+from textwrap import shorten
 
 import psutil
 import torch
@@ -73,11 +74,40 @@ def inspect_machine(config: SegmentationConfig) -> Machine:
     Raises
     ------
     MeUNetError
-        If the device is not there, or its 3D convolutions are wrong in the precision
-        asked for.
+        If the device is not there, its memory is full, or its 3D convolutions are
+        wrong in the precision asked for.
     """
     device = choose_device(config.device)
-    precision = _sound_precision(device, config.precision)
+    try:
+        return _tried_out(device, config.precision)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MeUNetError(
+            f"{device} must have memory free to be tried out, got "
+            f"{type(error).__name__} ({shorten(str(error), 120)}); close other "
+            "programs that use it, or choose another device"
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell it from other errors: but for CUDA's allocator only the words differ.
+
+    A library that finds no memory to begin with calls itself not initialised.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    marks = (
+        "out of memory",
+        "DefaultCPUAllocator",
+        "STATUS_ALLOC_FAILED",
+        "STATUS_NOT_INITIALIZED",
+    )
+    return any(mark in str(error) for mark in marks)
+
+
+def _tried_out(device: torch.device, asked: str) -> Machine:
+    precision = _sound_precision(device, asked)
     host_free = psutil.virtual_memory().available
     on_cuda = device.type == "cuda"
     return Machine(

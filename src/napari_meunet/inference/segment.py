@@ -12,7 +12,12 @@ from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.exact import ExactExecutor
 from napari_meunet.inference.images import Images, Limits
-from napari_meunet.inference.machine import DTYPES, Machine, inspect_machine
+from napari_meunet.inference.machine import (
+    DTYPES,
+    Machine,
+    inspect_machine,
+    is_out_of_memory,
+)
 from napari_meunet.inference.pipeline import WRITE_BEHIND, overlapped
 from napari_meunet.inference.plan import Plan, plan_segmentation
 from napari_meunet.inference.streaming.folded import FoldedCascade
@@ -45,7 +50,8 @@ def segment(
     What is finished stays finished: when the iterator is closed, when the process dies,
     and when the device runs out of memory, after which a smaller plan goes on. The
     labels of a run that was taken up again are those of a run in one go, bit by bit,
-    as long as the plan stays the same.
+    as long as the plan stays the same. A complete run does nothing more, unless it is
+    to overwrite corrections and there are new ones.
 
     Parameters
     ----------
@@ -79,7 +85,7 @@ def segment(
             with closing(run.steps(plan, message)) as steps:
                 yield from steps
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         else:
             return
@@ -141,9 +147,18 @@ class _Run:
 
     def taken_up(self, plan: Plan) -> int:
         """Return the planes that a run by `plan` would find finished."""
-        if RunRecord.last(self.labels) != self._record(plan):
+        if RunRecord.last(self.labels) != self._record(plan) or self._is_outdated(plan):
             return 0
         return self._progress(plan).done
+
+    def _is_outdated(self, plan: Plan) -> bool:
+        """Tell whether corrections came after a complete run that overwrites them."""
+        step = self._progress(plan)
+        return (
+            self.config.overwrite_corrected
+            and step.done == step.total
+            and self.labels.has_corrections
+        )
 
     def smaller(self, plan: Plan) -> Plan:
         """Return a plan that takes half the memory of one that took too much."""
@@ -164,6 +179,8 @@ class _Run:
         What is finished in the columns `before`, of a larger plan, stays finished.
         """
         finished = {column: self._finished(column) for column in before}
+        if self._is_outdated(plan):
+            self.labels.forget_run()
         record = self._record(plan)
         self.labels.begin_run(record.key, record.model_dump(mode="json"))
         for column in plan.columns if before else ():
@@ -261,11 +278,3 @@ def limits_for(volume: Volume, card: Card) -> Limits:
             "intensities"
         )
     return None
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Tell it from other errors: but for CUDA's allocator only the words differ."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    marks = ("out of memory", "DefaultCPUAllocator", "ALLOC_FAILED")
-    return any(mark in str(error) for mark in marks)

@@ -25,6 +25,15 @@ class LabelTarget(Protocol):
         """What the last run was begun with; empty if there was none."""
         ...
 
+    @property
+    def has_corrections(self) -> bool:
+        """Whether there is a voxel that a person set."""
+        ...
+
+    def forget_run(self) -> None:
+        """Let the next run begin at the first plane, even if it is like the last."""
+        ...
+
     def begin_run(self, key: str, description: Mapping[str, JsonValue]) -> None:
         """Begin a run, or take up the last one if that has the same key."""
         ...

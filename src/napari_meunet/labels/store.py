@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from napari_meunet.atomic import writing
 from napari_meunet.config import LabelClass, Shape
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import box_at
 from napari_meunet.labels.corrected import Corrected
 from napari_meunet.labels.editable import EditableLabels
 from napari_meunet.labels.lock import WriteLock
@@ -173,6 +174,11 @@ class LabelStore:
         """The mask of voxels that a person set; for reading."""
         return self._voxels.corrected
 
+    @property
+    def has_corrections(self) -> bool:
+        """Whether there is a voxel that a person set."""
+        return self.corrected.any(box_at((0, 0, 0), self.shape))
+
     def editable(self) -> EditableLabels:
         """Return the labels as an array for a person to paint on.
 
@@ -273,6 +279,19 @@ class LabelStore:
             run = self.manifest.run
             if run is None or run.key != key:
                 self._update(run=RunRecord(key=key, description=dict(description)))
+
+    def forget_run(self) -> None:
+        """Let the next run begin at the first plane, even if it is like the last one.
+
+        No voxel changes.
+
+        Raises
+        ------
+        MeUNetError
+            If the store is not open for writing.
+        """
+        with self._manifest_lock:
+            self._update(run=None)
 
     @property
     def run_description(self) -> Mapping[str, JsonValue]:

@@ -18,6 +18,8 @@ COLORS = ("#000000", "#f28e2b", "#4e79a7", "#59a14f", "#e15759", "#b07aa1", "#ed
 
 Positive = Annotated[int, Field(gt=0)]
 
+Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 class NetworkConfig(Frozen):
     """The architecture of a cascade, see `napari_meunet.network.cascade`."""
@@ -38,6 +40,13 @@ class IntensityRule(Frozen):
     high: Annotated[float, Field(ge=0, le=100)] = 99.9
 
 
+class SpacingRange(Frozen):
+    """Smallest and largest voxels, micrometres along (z, y, x)."""
+
+    finest: tuple[Size, Size, Size]
+    coarsest: tuple[Size, Size, Size]
+
+
 class Card(Frozen):
     """The model card that travels inside the checkpoint.
 
@@ -50,8 +59,7 @@ class Card(Frozen):
     classes
         What the label values mean, background first, one for every class.
     spacing
-        Spacing of the training volumes, micrometres per voxel (z, y, x); None if
-        it is not known or varied freely.
+        Of the training volumes; None if it is not known.
     intensity
         How intensities are scaled; None feeds raw values, as the authors did.
     data
@@ -68,7 +76,7 @@ class Card(Frozen):
     version: str
     network: NetworkConfig
     classes: tuple[LabelClass, ...]
-    spacing: tuple[float, float, float] | None = None
+    spacing: SpacingRange | None = None
     intensity: IntensityRule | None = IntensityRule()
     data: str
     metrics: dict[str, float] = Field(default_factory=dict)
