@@ -1,10 +1,15 @@
 """Volumes and stores as layers and back, without a window."""
 
+import errno
 import gc
+import shutil
+import sys
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 
@@ -14,6 +19,7 @@ from napari_meunet.labels.store import LabelStore
 from napari_meunet.plugin.layers import (
     image_layer,
     labels_layer,
+    labels_layers,
     labels_of,
     open_store,
     scan_layers,
@@ -149,6 +155,44 @@ def test_a_layer_that_vanishes_closes_its_store(store):
     assert not store.writable
 
 
+def disk_breaks(folder, monkeypatch):
+    def unlink(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+
+
+def disk_vanishes(folder, monkeypatch):
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("fail", [disk_vanishes, disk_breaks])
+def test_labels_whose_disk_fails_are_let_go_without_a_traceback(
+    store, monkeypatch, caplog, fail
+):
+    raised = []
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+    layer = Layer.create(*labels_layer(store))
+    with monkeypatch.context() as patch:
+        fail(store.folder, patch)
+        del layer
+        gc.collect()
+    assert raised == []
+    assert "must be writable" in caplog.text
+    assert not store.writable
+
+
+def test_a_layer_whose_disk_vanished_can_be_removed_and_that_is_told(
+    store, viewer, told
+):
+    layer = add(viewer, *labels_layer(store))
+    shutil.rmtree(store.folder)
+    viewer.layers.remove(layer)
+    assert len(viewer.layers) == 0
+    (message,) = told
+    assert "must be writable" in message
+
+
 def test_a_duplicate_is_a_copy_in_memory(store, viewer):
     layer = add(viewer, *labels_layer(store))
     layer.data[1, 2, 3] = 1
@@ -187,6 +231,40 @@ def test_labels_take_over_a_spacing_that_a_person_gave(bare_scan):
     np.testing.assert_allclose(labels.scale, image.scale)
     with LabelStore.open(folder, writable=False) as store:
         assert store.spacing.zyx == SPACING
+
+
+def test_a_scan_that_says_nothing_has_the_spacing_of_its_labels(bare_scan):
+    volume = open_volume(bare_scan)
+    given = volume.with_spacing(SPACING)
+    LabelStore.create(labels_folder(bare_scan), given, ()).close()
+    image, labels = (Layer.create(*data) for data in scan_layers(volume))
+    np.testing.assert_allclose(image.scale, SPACING)
+    np.testing.assert_allclose(labels.scale, SPACING)
+    assert image.units == labels.units
+
+
+def test_a_labels_folder_brings_the_scan_beside_it(scan, store, voxels):
+    store.close()
+    image, labels = (Layer.create(*data) for data in labels_layers(store.folder))
+    np.testing.assert_array_equal(image.data, voxels)
+    assert volume_of(image).source.path == scan
+    assert store_of(labels).writable
+
+
+def test_a_labels_folder_without_its_scan_is_shown_alone(scan, store, told):
+    store.close()
+    scan.unlink()
+    (labels,) = labels_layers(store.folder)
+    assert labels[2] == "labels"
+    assert told == []
+
+
+def test_another_scan_that_took_the_place_is_not_shown(scan, store, told):
+    store.close()
+    tifffile.imwrite(scan, np.zeros((4, 5, 6), np.uint8), photometric="minisblack")
+    (labels,) = labels_layers(store.folder)
+    assert labels[2] == "labels"
+    assert told == []
 
 
 def test_labels_that_another_owns_are_shown_but_not_painted_on(store, viewer, told):

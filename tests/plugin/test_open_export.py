@@ -66,6 +66,32 @@ def test_the_scan_is_added_lazily_with_its_labels(
     viewer.layers.clear()
 
 
+def test_a_labels_folder_is_added_with_its_scan(
+    open_widget, viewer, scan, store, qtbot
+):
+    store.editable()[1, 2, 3] = 2
+    store.close()
+    looked_at(open_widget, store.folder, qtbot)
+    assert open_widget.summary()["Format"] == "labels of fly.tif"
+    assert open_widget.summary()["Shape"] == "32 x 32 x 48 (z, y, x)"
+    assert open_widget.spacing.value == SPACING
+    open_widget.add.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=10_000)
+    image, labels = viewer.layers
+    assert volume_of(image).source.path == scan
+    assert labels.data[1, 2, 3] == 2
+    assert labels.editable
+    viewer.layers.clear()
+
+
+def test_a_damaged_labels_folder_says_why(open_widget, tmp_path, qtbot):
+    folder = tmp_path / "fly.meunet"
+    folder.mkdir()
+    open_widget.path.path = folder
+    qtbot.waitUntil(lambda: "labels folder" in open_widget.note.text(), timeout=10_000)
+    assert not open_widget.add.isEnabled()
+
+
 def test_a_missing_spacing_can_be_given(open_widget, viewer, bare_scan, qtbot):
     looked_at(open_widget, bare_scan, qtbot)
     assert open_widget.spacing.value is None
@@ -146,8 +172,13 @@ def test_an_existing_file_is_replaced_only_if_that_is_allowed(
     np.testing.assert_array_equal(open_volume(path).read(0, 4), 1)
 
 
-def test_an_unknown_format_is_told_in_the_dock(export_widget, viewer, tmp_path):
+def test_an_unknown_format_is_told_in_the_dock(
+    export_widget, viewer, tmp_path, told, qtbot
+):
     viewer.add_labels(np.ones((4, 5, 6), np.uint8))
     export_widget.path.path = tmp_path / "out.stl"
     export_widget.export.click()
-    assert "must end in one of" in export_widget.note.text()
+    qtbot.waitUntil(
+        lambda: "must end in one of" in export_widget.note.text(), timeout=10_000
+    )
+    assert export_widget.export.isEnabled()

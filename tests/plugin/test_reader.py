@@ -35,10 +35,11 @@ def test_napari_opens_a_scan_with_its_labels(viewer, scan, store):
     store_of(labels).close()
 
 
-def test_napari_opens_a_labels_folder(viewer, store):
+def test_napari_opens_a_labels_folder_with_its_scan(viewer, scan, store):
     store.editable()[1, 2, 3] = 2
     store.close()
-    (labels,) = viewer.open(store.folder, plugin=PLUGIN)
+    image, labels = viewer.open(store.folder, plugin=PLUGIN)
+    assert volume_of(image).source.path == scan
     assert labels.data[1, 2, 3] == 2
     np.testing.assert_allclose(labels.scale, SPACING)
     store_of(labels).close()
@@ -47,8 +48,8 @@ def test_napari_opens_a_labels_folder(viewer, store):
 def test_a_labels_folder_is_known_by_its_content(store):
     store.close()
     renamed = store.folder.rename(store.folder.with_name("labels of the fly"))
-    (layer,) = get_reader(str(renamed))(str(renamed))
-    assert layer[2] == "labels"
+    _, labels = get_reader(str(renamed))(str(renamed))
+    assert labels[2] == "labels"
 
 
 def test_napari_opens_a_folder_of_slices(viewer, tmp_path, voxels):
@@ -88,7 +89,7 @@ def test_a_saved_labels_layer_reads_the_same(plugin, tmp_path, voxels, suffix, d
 def test_labels_on_disk_are_saved_with_their_classes(tmp_path, viewer, store):
     store.editable()[4, 5, 6] = 2
     store.close()
-    (layer,) = viewer.open(store.folder, plugin=PLUGIN)
+    _, layer = viewer.open(store.folder, plugin=PLUGIN)
     data, attributes, _ = layer.as_layer_data_tuple()
     path = tmp_path / "saved.ome.zarr"
     write_labels(str(path), data, attributes)

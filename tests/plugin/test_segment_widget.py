@@ -1,5 +1,6 @@
 """The Segment dock, without a window."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from napari.layers import Layer
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.labels.folder import labels_folder
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.plugin.layers import scan_layers, store_of
+from napari_meunet.plugin.layers import scan_layers, store_of, volume_of
 from napari_meunet.plugin.segmentation import finished_now
+from napari_meunet.plugin.widgets import segment as dock
 from napari_meunet.plugin.widgets.options_form import OptionsForm
 from napari_meunet.plugin.widgets.segment import SegmentWidget
 from napari_meunet.progress import Progress
@@ -94,7 +96,6 @@ def test_a_file_that_is_no_model_is_refused(widget, viewer, scan, tmp_path, qtbo
 
 def test_options_are_a_config(qtbot):
     form = OptionsForm()
-    qtbot.addWidget(form.native)
     assert form.value == SegmentationConfig()
     config = SegmentationConfig(
         preset="paper", device="cuda:1", memory=2_500_000_000, overwrite_corrected=True
@@ -117,10 +118,49 @@ def test_a_device_that_is_not_there_is_told_in_the_dock(widget, viewer, scan, qt
     assert not widget.run.isEnabled()
 
 
-def test_an_image_that_is_no_volume_is_told_in_the_dock(widget, viewer):
+def test_an_image_that_is_no_volume_is_told_in_the_dock(widget, viewer, qtbot):
     viewer.add_image(np.zeros((8, 9)))
-    assert "must be a volume" in widget.plan.text()
+    qtbot.waitUntil(lambda: "must be a volume" in widget.plan.text())
     assert not widget.run.isEnabled()
+
+
+def test_an_image_of_another_reader_is_opened_beside_the_window(
+    widget, viewer, voxels, monkeypatch, qtbot
+):
+    opened_in, go_on = [], threading.Event()
+
+    def slow_volume_of(layer):
+        opened_in.append(threading.current_thread())
+        go_on.wait(10)
+        return volume_of(layer)
+
+    monkeypatch.setattr(dock, "volume_of", slow_volume_of)
+    qtbot.waitUntil(lambda: widget.model.card is not None)
+    viewer.add_image(voxels)
+    assert "Looking at the image" in widget.plan.text()
+    assert not widget.run.isEnabled()
+    go_on.set()
+    wait_for_plan(widget, qtbot)
+    assert threading.main_thread() not in opened_in
+
+
+def test_the_last_image_chosen_counts_however_long_another_takes(
+    widget, viewer, voxels, monkeypatch, qtbot
+):
+    go_on = threading.Event()
+
+    def slow_volume_of(layer):
+        if layer.name == "slow":
+            go_on.wait(10)
+        return volume_of(layer)
+
+    monkeypatch.setattr(dock, "volume_of", slow_volume_of)
+    viewer.add_image(voxels, name="slow")
+    viewer.add_image(voxels, name="quick")
+    qtbot.waitUntil(lambda: widget.folder.path is not None)
+    go_on.set()
+    wait_for_plan(widget, qtbot)
+    assert widget.folder.path == Path.home() / "quick.meunet"
 
 
 def test_a_run_writes_what_the_engine_gives(
@@ -192,7 +232,7 @@ def test_labels_of_an_image_named_like_a_path_have_a_plain_name(
     widget, viewer, voxels, tmp_path, qtbot
 ):
     viewer.add_image(voxels, name="left/right")
-    assert widget.folder.path == Path.home() / "left-right.meunet"
+    qtbot.waitUntil(lambda: widget.folder.path == Path.home() / "left-right.meunet")
     widget.folder.path = tmp_path
     wait_for_plan(widget, qtbot)
     widget.run.click()
@@ -226,7 +266,7 @@ def test_an_image_in_memory_has_its_labels_where_the_person_says(
     widget, viewer, voxels, tmp_path, qtbot
 ):
     viewer.add_image(voxels, name="mine")
-    assert widget.folder.path == Path.home() / "mine.meunet"
+    qtbot.waitUntil(lambda: widget.folder.path == Path.home() / "mine.meunet")
     widget.folder.path = tmp_path
     wait_for_plan(widget, qtbot)
     widget.run.click()

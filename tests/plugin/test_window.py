@@ -1,10 +1,24 @@
 """The docks in a real window, as a person uses them."""
 
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from napari.layers import Layer
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QProgressBar,
+    QWidget,
+)
 
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.labels.store import LabelStore
@@ -15,6 +29,8 @@ from napari_meunet.plugin.widgets import segment as dock
 from napari_meunet.progress import Progress
 
 PLUGIN = "napari-meunet"
+DOCKS = ("Open", "Segment", "Export")
+CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QProgressBar)
 
 
 @pytest.fixture
@@ -63,7 +79,7 @@ def slow_run(monkeypatch):
 
     def prepare(task, store):
         store = LabelStore.create(task.folder, task.volume, task.card.classes)
-        return Run(store, steps(store), labels_layer(store))
+        return Run(store, steps(store), Layer.create(*labels_layer(store)))
 
     monkeypatch.setattr(dock, "prepare", prepare)
     return history
@@ -149,7 +165,72 @@ def test_a_paused_run_goes_on_to_the_end(make_viewer, model, slow_run, qtbot):
     assert np.all(store_of(viewer.layers[1]).labels == 1)
 
 
-@pytest.mark.parametrize("name", ["Open", "Segment", "Export"])
+def test_docks_above_each_other_scroll_and_leave_the_window_as_it_is(
+    make_viewer, scan, model, qtbot
+):
+    viewer = make_viewer(show=True)
+    viewer.window.resize(1280, 800)
+    docks = {name: add_dock(viewer, name) for name in DOCKS}
+    docks["Open"].path.path = scan
+    docks["Segment"].model.model = model
+    viewer.open_sample(PLUGIN, "synthetic-fly")
+    qtbot.waitUntil(docks["Open"].add.isEnabled, timeout=30_000)
+    qtbot.waitUntil(docks["Segment"].run.isEnabled, timeout=60_000)
+    _, _, width, height = viewer.window.geometry()
+    assert (width, height) == (1280, 800)
+    for widget in docks.values():
+        assert widget.verticalScrollBar().maximum() > 0 or (
+            widget.widget().height() <= widget.viewport().height()
+        )
+
+
+def test_the_wheel_over_a_field_is_left_to_the_dock(make_viewer, qtbot):
+    widget = add_dock(make_viewer(show=True), "Segment")
+    qtbot.waitUntil(widget.isVisible)
+    field = widget.options.device.native
+    middle = QPointF(field.rect().center())
+    turn = QWheelEvent(
+        middle,
+        QPointF(field.mapToGlobal(middle.toPoint())),
+        QPoint(),
+        QPoint(0, -120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(field, turn)
+    assert widget.options.value == SegmentationConfig()
+    assert not turn.isAccepted()
+
+
+@pytest.mark.parametrize("name", DOCKS)
+def test_every_control_says_what_it_is_for(make_viewer, model, name, qtbot):
+    viewer = make_viewer()
+    widget = add_dock(viewer, name)
+    if name == "Segment":
+        widget.model.model = model
+        qtbot.waitUntil(lambda: bool(widget.legend.children()[1:]), timeout=30_000)
+    silent = [
+        control
+        for control in widget.widget().findChildren(QWidget)
+        if isinstance(control, CONTROLS)
+        and not (control.toolTip() or control.parent().toolTip())
+    ]
+    assert silent == []
+
+
+def test_a_dock_does_not_wait_for_what_only_files_need():
+    docks = ", ".join(name.lower() for name in DOCKS)
+    script = (
+        f"import sys; from napari_meunet.plugin.widgets import {docks}; "
+        "print({'dask.array', 'zarr', 'nibabel', 'tifffile', 'torch'} & {*sys.modules})"
+    )
+    loaded = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert loaded.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", DOCKS)
 def test_a_dock_opens_twice_and_fits_into_320_pixels(make_viewer, name, qtbot):
     viewer = make_viewer(show=True)
     widget = add_dock(viewer, name)

@@ -376,4 +376,5 @@ class LabelStore:
 
     def _unlock(self) -> None:
         if self._lock:
-            self._lock.release()
+            with writing(self.folder):
+                self._lock.release()

@@ -1,5 +1,11 @@
-"""Volumes and label stores as napari layers, and back."""
+"""Volumes and label stores as napari layers, and back.
 
+The docks import this module in the thread of the window. What loads slowly, such as
+Dask and the file formats, is therefore imported in the functions that need it: they
+run in worker threads, or where it is loaded already.
+"""
+
+import logging
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,19 +20,15 @@ from napari.utils.notifications import show_error, show_warning
 
 from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.editable import EditableLabels
-from napari_meunet.labels.folder import labels_folder
-from napari_meunet.labels.store import LabelStore
+from napari_meunet.labels.folder import is_labels_folder, labels_folder
 from napari_meunet.network.card import IntensityRule
-from napari_meunet.plugin.lazy import for_viewing
-from napari_meunet.volume.intensity import intensity_range
-from napari_meunet.volume.open import in_native_numbers, open_volume
-from napari_meunet.volume.pyramid import pyramid
-from napari_meunet.volume.volume import Spacing, Volume
 
 if TYPE_CHECKING:
     import pandas as pd
     from napari.components import ViewerModel
+
+    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.volume.volume import Spacing, Volume
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Data, attributes and type of a layer, as readers return them."""
@@ -35,9 +37,14 @@ AXES = ("z", "y", "x")
 
 _VOLUME, _STORE = "meunet volume", "meunet labels"  # keys in a layer's metadata
 
+logger = logging.getLogger(__name__)
 
-def image_layer(volume: Volume) -> LayerData:
+
+def image_layer(volume: "Volume") -> LayerData:
     """Return a lazy image layer: a pyramid in micrometres, nothing read but samples."""
+    from napari_meunet.plugin.lazy import for_viewing
+    from napari_meunet.volume.pyramid import pyramid
+
     levels = [for_viewing(level) for level in pyramid(volume)]
     attributes = _space(volume.spacing) | {
         "name": volume.source.path.stem if volume.source.path else "volume",
@@ -48,7 +55,7 @@ def image_layer(volume: Volume) -> LayerData:
     return levels if len(levels) > 1 else levels[0], attributes, "image"
 
 
-def labels_layer(store: LabelStore) -> LayerData:
+def labels_layer(store: "LabelStore") -> LayerData:
     """Return a labels layer on which painting goes to the disk at once.
 
     A store that is not open for writing gives a layer that cannot be painted on.
@@ -63,33 +70,45 @@ def labels_layer(store: LabelStore) -> LayerData:
         return store.labels, attributes, "labels"
     data = store.editable()
     # layers that vanish without being removed, and the end of the process
-    weakref.finalize(data, store.close)
+    weakref.finalize(data, _let_go, store)
     return data, attributes, "labels"
 
 
-def scan_layers(volume: Volume) -> list[LayerData]:
+def scan_layers(volume: "Volume") -> list[LayerData]:
     """Return the image layer of a scan, and its labels if there are some."""
-    layers = [image_layer(volume)]
     path = volume.source.path
-    if path is None or not labels_folder(path).exists():
-        return layers
-    try:
-        store = open_store(labels_folder(path))
+    if path is not None and labels_folder(path).exists():
         try:
-            store.require_scan(volume)
-            if store.writable:
-                store.take_spacing(volume)
-        except MeUNetError:
-            store.close()
-            raise
-    except MeUNetError as error:
-        show_error(str(error))
-    else:
-        layers.append(labels_layer(store))
-    return layers
+            return _with_labels(volume, labels_folder(path))
+        except MeUNetError as error:
+            show_error(str(error))
+    return [image_layer(volume)]
 
 
-def open_store(folder: Path) -> LabelStore:
+def holds_labels(path: Path) -> bool:
+    """Return whether a path is meant to be a labels folder, be it a damaged one."""
+    return path.suffix == ".meunet" or is_labels_folder(path)
+
+
+def labels_layers(folder: Path) -> list[LayerData]:
+    """Return the labels layer of a folder, and its scan if that lies beside it.
+
+    Raises
+    ------
+    MeUNetError
+        If the labels cannot be read.
+    """
+    from napari_meunet.volume.open import open_volume
+
+    store = open_store(folder)
+    try:
+        volume = open_volume(folder.parent / store.manifest.scan.name)
+        return _in_one_space(volume, store)
+    except MeUNetError:  # it was moved, or one of several channels was labelled
+        return [labels_layer(store)]
+
+
+def open_store(folder: Path) -> "LabelStore":
     """Open a labels folder, for reading only if somebody else writes into it.
 
     Raises
@@ -97,6 +116,8 @@ def open_store(folder: Path) -> LabelStore:
     MeUNetError
         If it cannot be read either.
     """
+    from napari_meunet.labels.store import LabelStore
+
     try:
         return LabelStore.open(folder)
     except MeUNetError as error:
@@ -105,7 +126,7 @@ def open_store(folder: Path) -> LabelStore:
         return store
 
 
-def volume_of(layer: Image) -> Volume:
+def volume_of(layer: Image) -> "Volume":
     """Return the volume behind an image layer, wherever the layer comes from.
 
     Raises
@@ -130,20 +151,21 @@ def volume_of(layer: Image) -> Volume:
     return volume
 
 
-def store_of(layer: Layer) -> LabelStore | None:
+def store_of(layer: Layer) -> "LabelStore | None":
     """Return the label store that a layer shows, None if it shows something else."""
     store: LabelStore | None = layer.metadata.get(_STORE)
-    # the metadata travel to duplicates, whose data lie in memory
-    if store is None or not (
-        isinstance(layer.data, EditableLabels) or layer.data is store.labels
-    ):
+    if store is None:
         return None
-    return store
+    from napari_meunet.labels.editable import EditableLabels
+
+    # the metadata travel to duplicates, whose data lie in memory
+    shown = isinstance(layer.data, EditableLabels) or layer.data is store.labels
+    return store if shown else None
 
 
 def labels_of(
     data: Any, attributes: Mapping[str, Any]
-) -> tuple[Any, Spacing | None, tuple[LabelClass, ...]]:
+) -> tuple[Any, "Spacing | None", tuple[LabelClass, ...]]:
     """Return what is exported of a labels layer: its array, spacing and classes."""
     array = data[0] if isinstance(data, list | tuple) else data  # a pyramid
     store = attributes["metadata"].get(_STORE)
@@ -151,8 +173,10 @@ def labels_of(
     return array, spacing_of(attributes["scale"], attributes["units"]), classes
 
 
-def spacing_of(scale: Any, units: Any) -> Spacing | None:
+def spacing_of(scale: Any, units: Any) -> "Spacing | None":
     """Return the spacing of a layer, None if its units are not lengths."""
+    from napari_meunet.volume.volume import Spacing
+
     registry = pint.get_application_registry()
     try:
         z, y, x = (
@@ -215,8 +239,39 @@ def _forbid_painting(event: Any) -> None:
 
 def _close(event: Any) -> None:
     store = store_of(event.value)
-    if store is not None:
+    if store is None:
+        return
+    try:
         store.close()
+    except MeUNetError as error:  # the layer goes all the same
+        show_error(str(error))
+
+
+def _let_go(store: "LabelStore") -> None:
+    """Close a store that nobody sees any more, so that nobody could be told."""
+    try:
+        store.close()
+    except MeUNetError as error:
+        logger.warning("%s", error)
+
+
+def _with_labels(volume: "Volume", folder: Path) -> list[LayerData]:
+    store = open_store(folder)
+    try:
+        return _in_one_space(volume, store)
+    except MeUNetError:
+        store.close()
+        raise
+
+
+def _in_one_space(volume: "Volume", store: "LabelStore") -> list[LayerData]:
+    """Return the layers of a scan and of its labels; either may know the spacing."""
+    store.require_scan(volume)
+    if store.writable:
+        store.take_spacing(volume)
+    if volume.spacing is None and store.spacing is not None:
+        volume = volume.with_spacing(store.spacing.zyx)
+    return [image_layer(volume), labels_layer(store)]
 
 
 def _names(classes: tuple[LabelClass, ...]) -> "pd.DataFrame":
@@ -227,14 +282,16 @@ def _names(classes: tuple[LabelClass, ...]) -> "pd.DataFrame":
     return pd.DataFrame({"index": values, "class": [label.name for label in classes]})
 
 
-def _space(spacing: Spacing | None) -> dict[str, Any]:
+def _space(spacing: "Spacing | None") -> dict[str, Any]:
     """Return the attributes that place a layer; none are claimed without spacing."""
     if spacing is None:
         return {"axis_labels": AXES}
     return {"axis_labels": AXES, "scale": spacing.zyx, "units": ("um",) * len(AXES)}
 
 
-def _contrast_limits(volume: Volume) -> tuple[float, float]:
+def _contrast_limits(volume: "Volume") -> tuple[float, float]:
+    from napari_meunet.volume.intensity import intensity_range
+
     rule = IntensityRule()
     try:
         return intensity_range(volume, rule.low, rule.high)
@@ -242,8 +299,11 @@ def _contrast_limits(volume: Volume) -> tuple[float, float]:
         return 0.0, 1.0
 
 
-def _volume_at(path: str | None, array: Any) -> Volume:
+def _volume_at(path: str | None, array: Any) -> "Volume":
     """Return the file if it holds what the layer shows, else the layer's array."""
+    from napari_meunet.volume.open import in_native_numbers, open_volume
+    from napari_meunet.volume.volume import Volume
+
     if path is not None:
         try:
             volume = open_volume(Path(path))

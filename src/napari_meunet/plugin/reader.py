@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari_meunet.errors import ChoiceError, MeUNetError
-from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.plugin.layers import (
     LayerData,
-    labels_layer,
-    open_store,
+    holds_labels,
+    labels_layers,
     scan_layers,
     watch_current_viewer,
 )
@@ -29,7 +28,7 @@ def get_reader(path: Path_) -> Callable[[Path_], list[LayerData]] | None:
 
 
 def read(path: Path_) -> list[LayerData]:
-    """Return the layers of a scan, with its labels, or those of a labels folder.
+    """Return the layers of a scan and its labels, whichever of the two is opened.
 
     Raises
     ------
@@ -38,8 +37,8 @@ def read(path: Path_) -> list[LayerData]:
     """
     watch_current_viewer()
     scan = Path(path if isinstance(path, str) else path[0])
-    if scan.suffix == ".meunet" or is_labels_folder(scan):
-        return [labels_layer(open_store(scan))]
+    if holds_labels(scan):
+        return labels_layers(scan)
     try:
         return scan_layers(open_volume(scan))
     except ChoiceError as error:
@@ -47,6 +46,6 @@ def read(path: Path_) -> list[LayerData]:
 
 
 def _may_be_ours(folder: Path) -> bool:
-    if folder.suffix in {".meunet", ".zarr"} or is_labels_folder(folder):
+    if folder.suffix == ".zarr" or holds_labels(folder):
         return True
     return any(file.suffix.lower() in _SLICES for file in folder.iterdir())

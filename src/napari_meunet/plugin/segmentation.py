@@ -4,17 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari.layers import Layer
+
 from napari_meunet.config import SegmentationConfig
-from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import Card
 from napari_meunet.plugin.jobs import Steps
-from napari_meunet.plugin.layers import LayerData, labels_layer
+from napari_meunet.plugin.layers import labels_layer
 from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.progress import Progress
-from napari_meunet.volume.volume import Volume
 
 if TYPE_CHECKING:
     from napari_meunet.inference.plan import Plan
+    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.volume.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Task:
         Where the labels are.
     """
 
-    volume: Volume
+    volume: "Volume"
     model: str
     card: Card
     config: SegmentationConfig
@@ -91,9 +93,9 @@ class Run:
         What shows the labels, if no layer does yet.
     """
 
-    store: LabelStore
+    store: "LabelStore"
     steps: Steps
-    layer: LayerData | None = None
+    layer: Layer | None = None
 
 
 def forecast(task: Task) -> Forecast:
@@ -109,6 +111,7 @@ def forecast(task: Task) -> Forecast:
     if not task.folder.exists():
         return Forecast(_new_plan(task), 0.0)
     from napari_meunet.inference.segment import next_run
+    from napari_meunet.labels.store import LabelStore
     from napari_meunet.network.checkpoint import load_checkpoint
 
     with LabelStore.open(task.folder, writable=False) as store:
@@ -133,7 +136,7 @@ def _new_plan(task: Task) -> "Plan":
     )
 
 
-def prepare(task: Task, store: LabelStore | None) -> Run:
+def prepare(task: Task, store: "LabelStore | None") -> Run:
     """Load the model, open the labels and return the run.
 
     Parameters
@@ -150,6 +153,7 @@ def prepare(task: Task, store: LabelStore | None) -> Run:
     """
     import_torch()
     from napari_meunet.inference.segment import segment
+    from napari_meunet.labels.store import LabelStore
     from napari_meunet.network.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(task.model)
@@ -157,7 +161,7 @@ def prepare(task: Task, store: LabelStore | None) -> Run:
     layer = None
     if store is None:
         store = LabelStore.open_or_create(task.folder, task.volume, classes)
-        layer = labels_layer(store)
+        layer = Layer.create(*labels_layer(store))
     else:
         store.require_scan(task.volume)
         store.rename_classes(classes)

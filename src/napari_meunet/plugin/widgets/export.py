@@ -1,15 +1,14 @@
 """The Export dock: labels to a file for other programs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton
 
-from napari_meunet.errors import MeUNetError
-from napari_meunet.export.export import export_labels
-from napari_meunet.plugin.jobs import Ending, Job
+from napari_meunet.plugin.jobs import Ending, Job, Steps
 from napari_meunet.plugin.layers import labels_of, store_of, watch
+from napari_meunet.plugin.widgets.dock import Dock
 from napari_meunet.plugin.widgets.job_row import JobRow
 from napari_meunet.plugin.widgets.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.note import Note
@@ -24,7 +23,7 @@ FILTERS = (
 )
 
 
-class ExportWidget(QWidget):
+class ExportWidget(Dock):
     """Writes a labels layer, plane by plane, in the background.
 
     Parameters
@@ -36,12 +35,15 @@ class ExportWidget(QWidget):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         watch(napari_viewer)
-        self.layer = LayerChoice(napari_viewer, Labels)
-        self.path = PathField("new file", save=True, filters=FILTERS)
-        self.path.setToolTip(
-            "the suffix chooses the format: .ome.tif, .tif, .nii.gz, .nii, .ome.zarr"
+        self.layer = LayerChoice(napari_viewer, Labels, "the labels to export")
+        self.path = PathField(
+            "new file",
+            "the suffix chooses the format: .ome.tif, .tif, .nii.gz, .nii, .ome.zarr",
+            save=True,
+            filters=FILTERS,
         )
         self.overwrite = QCheckBox("replace the file if it exists")
+        self.overwrite.setToolTip("the old file goes when the new one is complete")
         self.export = QPushButton("Export", clicked=self._start)
         self.note = Note(muted=True)
         self._row = JobRow()
@@ -64,13 +66,10 @@ class ExportWidget(QWidget):
         form.addRow("Labels", self.layer)
         form.addRow("File", self.path)
         form.addRow("", self.overwrite)
-        layout = QVBoxLayout(self)
-        layout.setSpacing(10)
-        layout.addLayout(form)
-        layout.addWidget(self.note)
-        layout.addWidget(self.export)
-        layout.addWidget(self._row)
-        layout.addStretch()
+        self.column.addLayout(form)
+        for part in (self.note, self.export, self._row):
+            self.column.addWidget(part)
+        self.column.addStretch()
 
     def _suggest(self) -> None:
         """Propose a file beside the labels folder, unless a person named one."""
@@ -90,7 +89,7 @@ class ExportWidget(QWidget):
     def _refresh_button(self) -> None:
         reason = self._obstacle()
         self.export.setEnabled(not reason)
-        self.export.setToolTip(reason)
+        self.export.setToolTip(reason or "write the labels, plane by plane")
 
     def _obstacle(self) -> str:
         path = self.path.path
@@ -113,16 +112,8 @@ class ExportWidget(QWidget):
             "units": layer.units,
             "metadata": layer.metadata,
         }
-        array, spacing, classes = labels_of(layer.data, attributes)
         overwrite = self.overwrite.isChecked()
-        try:
-            steps = export_labels(
-                array, path, spacing, classes=classes, overwrite=overwrite
-            )
-        except MeUNetError as error:
-            self.note.warn(str(error))
-            return
-        self._job = Job(steps, self)
+        self._job = Job(_export(layer.data, attributes, path, overwrite), self)
         self._row.follow(self._job)
         self._job.failed.connect(self.note.warn)
         self._job.ended.connect(lambda ending: self._end(ending, path))
@@ -135,3 +126,12 @@ class ExportWidget(QWidget):
         self._refresh_button()
         if ending is Ending.COMPLETE:
             self.note.say_where("Written:", path)
+
+
+def _export(
+    data: Any, attributes: dict[str, Any], path: Path, overwrite: bool
+) -> Steps:
+    from napari_meunet.export.export import export_labels
+
+    array, spacing, classes = labels_of(data, attributes)
+    yield from export_labels(array, path, spacing, classes=classes, overwrite=overwrite)

@@ -15,7 +15,7 @@ class JobRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bar = QProgressBar()
+        self.bar = QProgressBar(toolTip="how much of the work is done")
         self.note = Note(muted=True)
         self.pause = QPushButton("Pause", clicked=self._pause_or_resume)
         self.pause.setToolTip("stand still after the current step")

@@ -19,12 +19,16 @@ class LayerChoice(QComboBox):
         Whose layers; with or without a window.
     kind
         Class of the layers.
+    purpose
+        What the layer is for, as a tooltip.
     """
 
     changed = Signal()
 
-    def __init__(self, viewer: "ViewerModel", kind: "type[Layer]") -> None:
-        super().__init__()
+    def __init__(
+        self, viewer: "ViewerModel", kind: "type[Layer]", purpose: str
+    ) -> None:
+        super().__init__(toolTip=purpose)
         self._viewer = viewer
         self._kind = kind
         self._listed: list[Any] = []
@@ -34,7 +38,9 @@ class LayerChoice(QComboBox):
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.renamed):
             emitter.connect(self.reset)
-            self.destroyed.connect(lambda _=None, e=emitter: e.disconnect(self.reset))
+            # by the widget, not its method: emitters compare callbacks by their owners,
+            # and this one is gone by then
+            self.destroyed.connect(lambda _=None, e=emitter: e.disconnect(self))
         self.reset()
 
     @property

@@ -7,7 +7,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QPushButton,
     QSizePolicy,
     QWidget,
 )
@@ -16,6 +15,7 @@ from napari_meunet.network.card import BUNDLED, Card, checkpoint_path, read_card
 from napari_meunet.plugin.jobs import Question
 from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.plugin.widgets.note import Note
+from napari_meunet.plugin.widgets.path_field import browse_button
 
 
 class ModelChoice(QWidget):
@@ -29,9 +29,9 @@ class ModelChoice(QWidget):
         self.card: Card | None = None
         self._models = QComboBox(toolTip="the network that labels the voxels")
         self._models.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        browse = QPushButton("…", clicked=self._browse)
-        browse.setFixedWidth(32)
-        browse.setToolTip("a .safetensors model, or the authors' .pt file")
+        browse = browse_button(
+            "File…", "a .safetensors model, or the authors' .pt file", self._browse
+        )
         self.note = Note(muted=True)
         self._read = Question(self)
         self._read.answered.connect(self._show)
@@ -39,7 +39,7 @@ class ModelChoice(QWidget):
         self._models.currentIndexChanged.connect(self._ask)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._models)
+        layout.addWidget(self._models, 1)
         layout.addWidget(browse)
         self.model = BUNDLED
 

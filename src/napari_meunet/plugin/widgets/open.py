@@ -1,39 +1,41 @@
 """The Open dock: look at a scan before it is added, lazily, to the viewer."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import (
-    QFormLayout,
-    QLabel,
-    QPushButton,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QSpinBox
 
 from napari_meunet.errors import ChoiceError
 from napari_meunet.plugin.jobs import Question, tell
-from napari_meunet.plugin.layers import LayerData, scan_layers, watch
+from napari_meunet.plugin.layers import (
+    LayerData,
+    holds_labels,
+    labels_layers,
+    scan_layers,
+    watch,
+)
+from napari_meunet.plugin.widgets.dock import Dock
 from napari_meunet.plugin.widgets.note import Note
 from napari_meunet.plugin.widgets.path_field import PathField
 from napari_meunet.plugin.widgets.rows import show_row
 from napari_meunet.plugin.widgets.spacing_field import SpacingField
-from napari_meunet.volume.open import open_volume
-from napari_meunet.volume.volume import Volume
 from napari_meunet.words import shape_in_words, size_in_words
 
 if TYPE_CHECKING:
     import napari
 
+    from napari_meunet.volume.volume import Spacing, Volume
+
 TYPING_MILLISECONDS = 300
 """A path is looked at when nobody has typed for so long."""
 
 
-class OpenWidget(QWidget):
-    """Chooses a scan, shows what it is, and adds it without reading it.
+class OpenWidget(Dock):
+    """Chooses a scan or its labels, shows what it is, and adds it without reading it.
 
     Parameters
     ----------
@@ -45,11 +47,17 @@ class OpenWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         watch(napari_viewer)
-        self._volume: Volume | None = None
+        self._found: _Found | None = None
         self._choices: dict[str, int] = {}
-        self.path = PathField("file or folder of the scan", file=True, folder=True)
+        self.path = PathField(
+            "file or folder of the scan",
+            "the scan, or the labels folder beside it",
+            file=True,
+            folder=True,
+        )
         self.spacing = SpacingField()
         self.add = QPushButton("Add to viewer", clicked=self._add)
+        self.add.setToolTip("add it as a layer; nothing is read into memory")
         self.note = Note(muted=True)
         self._facts = {name: QLabel() for name in ("Format", "Shape", "Type", "Size")}
         self.indices = {"channel": self._index(), "time": self._index()}
@@ -81,13 +89,11 @@ class OpenWidget(QWidget):
             label.setWordWrap(True)
             self._form.addRow(name, label)
         self._form.addRow("Spacing", self.spacing)
-        layout = QVBoxLayout(self)
-        layout.setSpacing(10)
-        layout.addWidget(self.path)
-        layout.addLayout(self._form)
-        layout.addWidget(self.note)
-        layout.addWidget(self.add)
-        layout.addStretch()
+        self.column.addWidget(self.path)
+        self.column.addLayout(self._form)
+        self.column.addWidget(self.note)
+        self.column.addWidget(self.add)
+        self.column.addStretch()
 
     def _forget(self) -> None:
         """Start anew with another path."""
@@ -99,14 +105,15 @@ class OpenWidget(QWidget):
             show_row(self._form, index, name in self._choices)
         if self.path.path is None:
             self.note.say(
-                "TIFF, a folder of slices, OME-Zarr or NIfTI. Choose it, type its path "
-                "or drop it here. Nothing is read into memory."
+                "TIFF, a folder of slices, OME-Zarr or NIfTI, or the .meunet folder "
+                "with the labels of one. Choose it, type its path or drop it here. "
+                "Nothing is read into memory."
             )
         else:
             self._typing_on()
 
     def _show_nothing(self) -> None:
-        self._volume = None
+        self._found = None
         self.add.setEnabled(False)
         for row in (*self._facts.values(), self.spacing):
             show_row(self._form, row, False)
@@ -121,27 +128,22 @@ class OpenWidget(QWidget):
         chosen = {name: self.indices[name].value() for name in self._choices}
         self._look.ask(_look_at, self.path.path, chosen)
 
-    def _show(self, volume: Volume) -> None:
-        self._volume = volume
-        facts = {
-            "Format": volume.source.format,
-            "Shape": shape_in_words(volume.shape),
-            "Type": str(volume.dtype),
-            "Size": _size_of(volume),
-        }
+    def _show(self, found: "_Found") -> None:
+        self._found = found
         for name, label in self._facts.items():
-            label.setText(facts[name])
-            show_row(self._form, label, bool(facts[name]))
+            label.setText(found.facts.get(name, ""))
+            show_row(self._form, label, name in found.facts)
         show_row(self._form, self.spacing, True)
-        self.spacing.show_spacing(volume.spacing)
+        self.spacing.show_spacing(found.spacing)
         self.note.say("")
         self.add.setEnabled(True)
+        if found.volume is None:
+            show_row(self._form, self.spacing, found.spacing is not None)
+            self.note.say("The scan is added too if it lies beside its labels.")
 
     def summary(self) -> dict[str, str]:
         """Return what is shown of the scan; empty without one."""
-        if self._volume is None:
-            return {}
-        return {name: label.text() for name, label in self._facts.items()}
+        return self._found.facts if self._found else {}
 
     def _show_problem(self, error: Exception) -> None:
         self._show_nothing()
@@ -156,18 +158,21 @@ class OpenWidget(QWidget):
             self.note.warn(str(error))
 
     def _add(self) -> None:
-        volume = self._volume
-        if volume is None:
+        if self._found is None:
             return
-        if volume.spacing is None and self.spacing.value is not None:
-            volume = volume.with_spacing(self.spacing.value)
+        volume = self._found.volume
+        if volume is None:
+            self._load.ask(_made, labels_layers, self.path.path)
+        else:
+            if volume.spacing is None and self.spacing.value is not None:
+                volume = volume.with_spacing(self.spacing.value)
+            self._load.ask(_made, scan_layers, volume)
         self.add.setEnabled(False)
         self.note.say("Adding it…")
-        self._load.ask(scan_layers, volume)
 
-    def _add_layers(self, layers: list[LayerData]) -> None:
+    def _add_layers(self, layers: list[Layer]) -> None:
         for layer in layers:
-            self._viewer.add_layer(Layer.create(*layer))
+            self._viewer.add_layer(layer)
         self.note.say("")
         self.add.setEnabled(True)
 
@@ -177,10 +182,48 @@ class OpenWidget(QWidget):
         self.add.setEnabled(True)
 
 
-def _look_at(path: Path, chosen: dict[str, int]) -> Volume:
-    return open_volume(path, **chosen)
+@dataclass(frozen=True)
+class _Found:
+    """What lies at a path.
+
+    Attributes
+    ----------
+    facts
+        What to show of it.
+    spacing
+        None if it does not say.
+    volume
+        The scan; None if it is the labels of one.
+    """
+
+    facts: dict[str, str]
+    spacing: "Spacing | None"
+    volume: "Volume | None" = None
 
 
-def _size_of(volume: Volume) -> str:
-    n_bytes = volume.source.n_bytes
-    return "" if n_bytes is None else f"{size_in_words(n_bytes)} on disk"
+def _look_at(path: Path, chosen: dict[str, int]) -> _Found:
+    if holds_labels(path):
+        from napari_meunet.labels.manifest import Manifest
+
+        labels = Manifest.read(path)
+        facts = {
+            "Format": f"labels of {labels.scan.name}",
+            "Shape": shape_in_words(labels.scan.shape),
+        }
+        return _Found(facts, labels.spacing_um())
+    from napari_meunet.volume.open import open_volume
+
+    volume = open_volume(path, **chosen)
+    facts = {
+        "Format": volume.source.format,
+        "Shape": shape_in_words(volume.shape),
+        "Type": str(volume.dtype),
+    }
+    if volume.source.n_bytes is not None:
+        facts["Size"] = f"{size_in_words(volume.source.n_bytes)} on disk"
+    return _Found(facts, volume.spacing, volume)
+
+
+def _made(data_of: Callable[[Any], list[LayerData]], source: Any) -> list[Layer]:
+    """Return layers; the first one of a session takes napari a while to make."""
+    return [Layer.create(*data) for data in data_of(source)]

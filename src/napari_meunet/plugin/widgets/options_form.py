@@ -1,6 +1,7 @@
 """How to segment: the part of the config that depends on the machine and the person."""
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox
+from qtpy.QtWidgets import QFormLayout
 
 from napari_meunet.config import SegmentationConfig
 
@@ -19,8 +20,6 @@ class OptionsForm:
 
     Attributes
     ----------
-    native
-        The Qt widget.
     changed
         Emitted when a person or a program changes a field.
     """
@@ -44,11 +43,13 @@ class OptionsForm:
             text="write over my corrections",
             tooltip="by default the model never touches what you painted",
         )
-        form = Container(widgets=[self.device, self.memory, self.overwrite])
-        form.native.layout().setContentsMargins(0, 0, 0, 0)
-        self.native = form.native
-        self.changed = form.changed
-        self._form = form
+        self._fields = Container(widgets=[self.device, self.memory, self.overwrite])
+        self.changed = self._fields.changed
+
+    def add_rows(self, form: QFormLayout) -> None:
+        """Put the fields into a form, in line with the others there."""
+        for field in self._fields:
+            form.addRow(field.label, field.native)
 
     @property
     def value(self) -> SegmentationConfig:

@@ -1,5 +1,6 @@
 """A path: typed, chosen in a dialog, or dropped."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -12,6 +13,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+BROWSE_WIDTH = 72
+"""Pixels of a button beside a field, so that fields below each other end alike."""
+
+
+def browse_button(text: str, purpose: str, choose: Callable[[], None]) -> QPushButton:
+    """Return a button that opens a dialog to choose a path."""
+    button = QPushButton(text, toolTip=purpose, clicked=choose)
+    button.setMinimumWidth(BROWSE_WIDTH)
+    return button
+
 
 class PathField(QWidget):
     """Edits a path.
@@ -20,6 +31,8 @@ class PathField(QWidget):
     ----------
     hint
         What stands in the empty field.
+    purpose
+        What the path is for, as a tooltip.
     file, folder
         Whether there is a button to choose a file, and one to choose a folder.
     save
@@ -33,6 +46,7 @@ class PathField(QWidget):
     def __init__(
         self,
         hint: str,
+        purpose: str,
         *,
         file: bool = False,
         folder: bool = False,
@@ -41,29 +55,33 @@ class PathField(QWidget):
     ) -> None:
         super().__init__()
         self._filters = filters
-        self.line = QLineEdit(placeholderText=hint, toolTip=hint)
+        self._purpose = purpose
+        self.line = QLineEdit(placeholderText=hint)
         self.line.setAcceptDrops(False)  # else Qt drops a URL as text
-        self.line.textChanged.connect(self.changed)
+        self.line.textChanged.connect(self._change)
         self.line.setMinimumWidth(60)
         self.setAcceptDrops(True)
         self._lay_out(self._buttons(file, folder, save))
+        self._change("")
 
     def _buttons(self, file: bool, folder: bool, save: bool) -> list[QPushButton]:
         buttons = []
         if file:
-            buttons.append(QPushButton("File…", clicked=self._choose_file))
+            buttons.append(browse_button("File…", "choose a file", self._choose_file))
         if folder:
-            buttons.append(QPushButton("Folder…", clicked=self._choose_folder))
+            buttons.append(
+                browse_button("Folder…", "choose a folder", self._choose_folder)
+            )
         if save:
-            buttons.append(QPushButton("File…", clicked=self._choose_new_file))
+            buttons.append(
+                browse_button("File…", "choose a new file", self._choose_new_file)
+            )
         return buttons
 
     def _lay_out(self, buttons: list[QPushButton]) -> None:
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        if len(buttons) == 1:  # little room beside it, so no words
-            buttons[0].setText("…")
-            buttons[0].setFixedWidth(32)
+        if len(buttons) == 1:
             layout.addWidget(self.line, 0, 0)
             layout.addWidget(buttons[0], 0, 1)
             return
@@ -89,6 +107,11 @@ class PathField(QWidget):
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
         """Take the first file or folder."""
         self.path = Path(event.mimeData().urls()[0].toLocalFile())
+
+    def _change(self, text: str) -> None:
+        # a path is often longer than the field
+        self.line.setToolTip(f"{text}\n{self._purpose}".strip())
+        self.changed.emit()
 
     def _start(self) -> str:
         return str(self.path or Path.home())

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QPushButton
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import labels_folder
-from napari_meunet.labels.store import LabelStore
 from napari_meunet.plugin.jobs import Ending, Job, Question, tell
 from napari_meunet.plugin.layers import (
     show_classes,
@@ -26,6 +25,7 @@ from napari_meunet.plugin.segmentation import (
     forecast,
     prepare,
 )
+from napari_meunet.plugin.widgets.dock import Dock
 from napari_meunet.plugin.widgets.job_row import JobRow
 from napari_meunet.plugin.widgets.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.legend import Legend
@@ -35,16 +35,18 @@ from napari_meunet.plugin.widgets.options_form import OptionsForm
 from napari_meunet.plugin.widgets.path_field import PathField
 from napari_meunet.plugin.widgets.rows import show_row
 from napari_meunet.progress import Progress
-from napari_meunet.volume.volume import Volume
 
 if TYPE_CHECKING:
     import napari
+
+    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.volume.volume import Volume
 
 CHANGING_MILLISECONDS = 300
 """The plan is made when nothing was changed for so long."""
 
 
-class SegmentWidget(QWidget):
+class SegmentWidget(Dock):
     """Plans a run, runs it and shows its labels as they come.
 
     Parameters
@@ -70,12 +72,15 @@ class SegmentWidget(QWidget):
         self._take_image()
 
     def _make_fields(self) -> None:
-        self.image = LayerChoice(self._viewer, Image)
+        self.image = LayerChoice(self._viewer, Image, "the scan to segment")
         self.model = ModelChoice()
         self.legend = Legend()
         self.options = OptionsForm()
-        self.folder = PathField("labels folder", folder=True)
-        self.folder.setToolTip("where the labels are kept; painting goes there too")
+        self.folder = PathField(
+            "labels folder",
+            "where the labels are kept; painting goes there too",
+            folder=True,
+        )
         self.plan = Note()
         self.run = QPushButton("Run")
         self.row = JobRow()
@@ -89,17 +94,16 @@ class SegmentWidget(QWidget):
         form.addRow(self.model.note)
         form.addRow("Classes", self.legend)
         form.addRow("Labels", self.folder)
-        layout = QVBoxLayout(self)
-        layout.setSpacing(10)
-        layout.addLayout(form)
-        layout.addWidget(self.options.native)
-        layout.addWidget(self.plan)
-        layout.addWidget(self.run)
-        layout.addWidget(self.row)
-        layout.addWidget(self.result)
-        layout.addStretch()
+        self.options.add_rows(form)
+        self.column.addLayout(form)
+        for part in (self.plan, self.run, self.row, self.result):
+            self.column.addWidget(part)
+        self.column.addStretch()
 
     def _connect(self) -> None:
+        self._opening = Question(self)
+        self._opening.answered.connect(self._take_volume)
+        self._opening.failed.connect(self._show_problem)
         self._planning = Question(self)
         self._planning.answered.connect(self._show_forecast)
         self._planning.failed.connect(self._show_problem)
@@ -115,23 +119,28 @@ class SegmentWidget(QWidget):
         self.run.clicked.connect(self._prepare)
         removed = self._viewer.layers.events.removed
         removed.connect(self._cancel_without_labels)
-        self.destroyed.connect(lambda: removed.disconnect(self._cancel_without_labels))
+        self.destroyed.connect(lambda: removed.disconnect(self))  # as `LayerChoice`
 
     # what is asked for
 
     def _take_image(self) -> None:
-        """Look at the chosen image and propose where its labels go."""
+        """Look at the chosen image; if another reader opened it, at its file."""
         self._volume, self._problem = None, ""
+        self.folder.path = None
         layer = self.image.layer
-        try:
-            self._volume = volume_of(layer) if layer else None
-        except MeUNetError as error:
-            self._problem = str(error)
-        path = self._volume.source.path if self._volume else None
-        if path is not None:
-            self.folder.path = labels_folder(path)
-        elif layer is not None:
-            self.folder.path = Path.home() / _folder_name(layer.name)
+        if layer is None:
+            self._opening.drop()
+        else:
+            self._opening.ask(volume_of, layer)
+        self._change()
+
+    def _take_volume(self, volume: "Volume") -> None:
+        """Propose where the labels go, unless a person has said it meanwhile."""
+        self._volume = volume
+        if self.folder.path is None:
+            path = volume.source.path
+            name = _folder_name(self.image.currentText())
+            self.folder.path = labels_folder(path) if path else Path.home() / name
         self._change()
 
     def _change(self) -> None:
@@ -170,7 +179,7 @@ class SegmentWidget(QWidget):
         """Say what will happen, or why nothing can."""
         waiting = self._waiting_for()
         self.run.setEnabled(not (waiting or self._problem))
-        self.run.setToolTip(waiting or self._problem)
+        self.run.setToolTip(waiting or self._problem or "label every voxel")
         self.run.setText(self._forecast.action if self._forecast else "Run")
         if self._running:
             self.plan.say("")
@@ -190,6 +199,8 @@ class SegmentWidget(QWidget):
             return "Add a scan first: open one in the Open dock, or a sample."
         if self.model.card is None:
             return "Choose a model."
+        if self._volume is None:
+            return "Looking at the image…"
         if self._forecast is None:
             return "Making a plan…"
         return self._forecast.nothing_left
@@ -213,7 +224,7 @@ class SegmentWidget(QWidget):
     def _begin(self, run: Run) -> None:
         self.result.say("")
         if run.layer is not None:
-            self._labels = self._viewer.add_layer(Layer.create(*run.layer))
+            self._labels = self._viewer.add_layer(run.layer)
         elif self._labels is not None:
             show_classes(self._labels, run.store.classes)
         else:  # the layer was removed meanwhile, which closed its store
@@ -237,7 +248,7 @@ class SegmentWidget(QWidget):
         if self._labels is not None and shows_planes(self._viewer, self._labels, new):
             self._labels.refresh(extent=False, thumbnail=False)
 
-    def _end(self, ending: Ending, store: LabelStore) -> None:
+    def _end(self, ending: Ending, store: "LabelStore") -> None:
         self._job = None
         if self._labels is not None:
             self._labels.refresh(extent=False)

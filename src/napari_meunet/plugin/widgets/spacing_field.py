@@ -1,5 +1,7 @@
 """The size of a voxel, as the file says or as a person gives it."""
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
@@ -10,7 +12,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_meunet.plugin.widgets.note import Note
-from napari_meunet.volume.volume import Spacing
+
+if TYPE_CHECKING:
+    from napari_meunet.volume.volume import Spacing
 
 
 class SpacingField(QWidget):
@@ -36,7 +40,7 @@ class SpacingField(QWidget):
         # three beside each other: neither as wide as the largest number, nor as wide
         # as napari's style wants a single one
         size.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        size.setStyleSheet("min-width: 50px")
+        size.setStyleSheet("min-width: 40px; padding: 0px 2px")
         size.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         size.setToolTip(f"micrometres per voxel along {axis}")
         size.valueChanged.connect(self.changed)
@@ -53,7 +57,7 @@ class SpacingField(QWidget):
         for size, number in zip(self._sizes, zyx, strict=True):
             size.setValue(number)
 
-    def show_spacing(self, spacing: Spacing | None) -> None:
+    def show_spacing(self, spacing: "Spacing | None") -> None:
         """Show what a file says of itself; without that, let a person say it."""
         self.value = spacing.zyx if spacing else (0.0, 0.0, 0.0)
         for size in self._sizes:

@@ -1,0 +1,74 @@
+"""What the docks have in common: a column that scrolls in a small window."""
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+WIDTH = 300
+"""Pixels that leave room for the canvas on a screen of 1280 x 800."""
+
+DOCKS_IN_A_WINDOW = 4
+"""Docks as high as a window: three of ours, and the titles and bars of napari."""
+
+FIELDS = (QAbstractSpinBox, QComboBox)
+"""What the wheel would change."""
+
+
+class Dock(QScrollArea):
+    """Scrolls what does not fit; napari would make the window larger than the screen.
+
+    Attributes
+    ----------
+    column
+        Where the parts go.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # napari pads every widget, which makes this one too small by two pixels
+        self.setStyleSheet("QScrollArea { border: 0px; padding: 0px }")
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        content = QWidget()
+        self.column = QVBoxLayout(content)
+        self.column.setSpacing(10)
+        self.setWidget(content)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Return the size at which nothing scrolls."""
+        return self._beside_bar(self.widget().sizeHint()).expandedTo(QSize(WIDTH, 0))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Return a size that shows everything, or leaves room for other docks."""
+        hint = self._beside_bar(self.widget().minimumSizeHint())
+        share = self.window().height() // DOCKS_IN_A_WINDOW
+        return QSize(hint.width(), min(hint.height(), share))
+
+    def event(self, event: QEvent) -> bool:
+        """Tell the window when another size is needed."""
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self.updateGeometry()
+        return bool(super().event(event))
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Look at the events of all fields from now on."""
+        super().showEvent(event)
+        for kind in FIELDS:
+            for field in self.findChildren(kind):
+                field.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Keep the wheel from the fields: it scrolls, and changes nothing by chance."""
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, FIELDS):
+            event.ignore()
+            return True
+        return bool(super().eventFilter(watched, event))
+
+    def _beside_bar(self, size: QSize) -> QSize:
+        return size + QSize(self.verticalScrollBar().sizeHint().width(), 0)
