@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from napari_meunet.training.agreement import Agreement, agreement
+
+SPACING = (3.0, 2.0, 1.0)
+
+
+def test_a_box_one_plane_too_long_by_hand():
+    reference = np.zeros((12, 10, 10), np.uint8)
+    reference[2:8, 2:8, 2:8] = 1
+    labels = reference.copy()
+    labels[8, 2:8, 2:8] = 1
+    (found,) = agreement(labels, reference, SPACING, tolerance=2.9).values()
+    assert found.dice == pytest.approx(2 * 6 / 13)
+    assert found.iou == pytest.approx(6 / 7)
+    assert found.volume_error == pytest.approx(1 / 6)
+    assert found.hd95 == 3.0
+    # of the labels' surface the new end lies 3 um off; of the reference's surface the
+    # inner 4 x 4 voxels of its end are covered, and 3 um or a little less from the rim
+    assert 0.7 < found.surface_dice < 1
+    assert agreement(labels, reference, SPACING, 3)[1].surface_dice == 1
+
+
+def test_what_has_no_value_is_none():
+    ones, zeros = np.ones((2, 3, 4), np.uint8), np.zeros((2, 3, 4), np.uint8)
+    assert agreement(ones, zeros, SPACING, 1) == {1: Agreement(0, 0, None, None, 0)}
+    assert agreement(zeros, ones, SPACING, 1) == {1: Agreement(0, 0, -1, None, 0)}
+    assert agreement(zeros, zeros, SPACING, 1) == {}
