@@ -6,6 +6,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -121,33 +122,66 @@ class TrainingConfig(Frozen):
         Edge of the expanded patch around the same centre, a multiple of 32. The
         notebook takes 1.5 times the local patch; equal sizes switch it off.
     batch_size
-        Patches per step.
+        Patches per step and device.
     stage1_steps, stage2_steps
         Optimiser steps of each stage; stage 2 trains on the frozen stage 1. A stage
         with zero steps stays as it is in the checkpoint that training begins from.
+    joint_steps
+        Optimiser steps of both stages together, after that.
     learning_rate
-        Peak rate of Adam (the notebook's value); it falls to zero along half a
-        cosine, once for each stage.
+        Peak rate of Adam (the notebook's value).
+    schedule
+        How the rate falls in each phase: to zero along half a cosine or with the
+        power 0.9 of the steps left, or not at all (the notebook).
+    averaging
+        Decay of the exponential moving average of the weights, which is what is
+        saved; 0 saves the last weights.
     fusion
         How the stages are joined, see `napari_meunet.network.cascade`.
     foreground
         Fraction of patches centred on a labelled voxel, the classes in turn.
+    deform
+        Fraction of patches that are turned, zoomed and bent by any amount; flips and
+        right angles come always.
+    synthetic
+        Fraction of patches whose image is made up from the labels, with random
+        contrasts and artefacts; 1 learns from label maps alone.
+    mirror
+        Whether patches may be mirrored. False if classes differ by their side alone.
+    patience
+        None trains all steps. A number keeps, in each phase, the weights that were
+        best on the validation scans, and ends it after so many validations without
+        gain.
+    validation_steps
+        Steps between two validations, where there are scans to validate on.
     seed
         Seed of weights, patches and augmentation.
     device
         As in `SegmentationConfig`.
+    n_devices, n_nodes
+        CUDA devices of each computer, and computers.
     """
 
     patch_size: Annotated[int, Field(ge=32, multiple_of=16)] = 64
     expanded_size: Annotated[int, Field(ge=32, multiple_of=32)] = 96
-    batch_size: Annotated[int, Field(gt=0)] = 2
-    stage1_steps: Annotated[int, Field(ge=0)] = 2000
-    stage2_steps: Annotated[int, Field(ge=0)] = 1000
+    batch_size: PositiveInt = 2
+    stage1_steps: NonNegativeInt = 2000
+    stage2_steps: NonNegativeInt = 1000
+    joint_steps: NonNegativeInt = 0
     learning_rate: Annotated[float, Field(gt=0)] = 9e-4
+    schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
     fusion: Literal["post", "pre", "none"] = "post"
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.75
-    seed: Annotated[int, Field(ge=0)] = 0
+    deform: Annotated[float, Field(ge=0, le=1)] = 0.3
+    synthetic: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mirror: bool = True
+    patience: PositiveInt | None = None
+    validation_steps: PositiveInt = 250
+    seed: NonNegativeInt = 0
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = "auto"
+    n_devices: PositiveInt = 1
+    n_nodes: PositiveInt = 1
 
     @model_validator(mode="after")
     def _sizes_and_stages_agree(self) -> Self:
@@ -156,9 +190,9 @@ class TrainingConfig(Frozen):
                 "expanded_size must be at least patch_size, got "
                 f"{self.expanded_size} and {self.patch_size}"
             )
-        if self.fusion == "none" and self.stage2_steps:
+        if self.fusion == "none" and (self.stage2_steps or self.joint_steps):
             raise ValueError(
-                "fusion 'none' is stage 1 alone and goes with stage2_steps 0, got "
-                f"{self.stage2_steps}"
+                "fusion 'none' is stage 1 alone and goes with no steps of stage 2, got "
+                f"{self.stage2_steps} and {self.joint_steps} joint ones"
             )
         return self

@@ -1,6 +1,6 @@
 """What long work reports while it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -25,6 +25,10 @@ class Progress:
     unit: str
     message: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+Steps = Generator[Progress, None, None]
+"""Long work; closing it cancels."""
 
 
 class Pace:

@@ -1,25 +1,102 @@
+import numpy as np
+import pytest
 import torch
 
-from napari_meunet.training.augmentation import augmented
+from napari_meunet.training.augmentation import Augmentation
+from napari_meunet.training.sparse import IGNORE
+
+CORNER = torch.zeros(8, 8, 8, dtype=torch.uint8)
+"""Three arms of different length: its mirror image is another body."""
+CORNER[0, 0, 0] = 1
+CORNER[1:3, 0, 0] = 2
+CORNER[0, 1:5, 0] = 3
+CORNER[0, 0, 1:8] = 4
 
 
-def test_image_and_labels_move_together():
-    labels = torch.zeros(1, 8, 8, 8, dtype=torch.uint8)
-    labels[:, 1, 2, 3] = 1
-    labels[:, 5:, :2, 6] = 1
-    for seed in range(20):
-        generator = torch.Generator().manual_seed(seed)
-        image, moved = augmented(labels[:, None].float(), labels, generator)
-        bright = image[:, 0] > 0.5
-        assert torch.equal(bright, moved.bool())
+def handedness(labels):
+    """Return the orientation of the three arms, 1 or -1."""
+    where = {v: np.argwhere(labels.numpy() == v).mean(axis=0) for v in (1, 2, 3, 4)}
+    arms = np.stack([where[v] - where[1] for v in (2, 3, 4)])
+    return int(np.sign(np.linalg.det(arms)))
+
+
+def test_without_deformation_image_and_labels_move_together(monkeypatch):
+    monkeypatch.setattr("napari_meunet.training.augmentation.BLURRED", 0)
+    seen = set()
+    for seed in range(60):
+        image = (CORNER > 0).float()[None, None]
+        moved, truth = Augmentation(0, mirror=True).apply(image, CORNER[None], 8, seed)
+        assert torch.equal(moved[0, 0] > 0.45, truth[0] > 0)
+        assert torch.equal(
+            truth.unique(return_counts=True)[1], CORNER.unique(return_counts=True)[1]
+        )
+        seen.add(truth.numpy().tobytes())
+    assert len(seen) > 30  # of 48 orientations
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_a_body_is_only_mirrored_where_that_is_allowed(mirror):
+    image = (CORNER > 0).float()[None, None]
+    found = {
+        handedness(
+            Augmentation(0, mirror=mirror).apply(image, CORNER[None], 8, s)[1][0]
+        )
+        for s in range(60)
+    }
+    assert found == ({1, -1} if mirror else {handedness(CORNER)})
+
+
+def test_a_deformed_ball_stays_where_its_labels_are():
+    augmentation = Augmentation(1, mirror=True)
+    drawn = augmentation.drawn_size(32)
+    assert drawn == 40
+    z, y, x = torch.meshgrid(*[torch.arange(drawn) - 17.0] * 3, indexing="ij")
+    labels = ((z**2 + y**2 + 2 * x**2) < 100).to(torch.uint8)
+    for seed in range(10):
+        image, truth = augmentation.apply(
+            labels.float()[None, None], labels[None], 32, seed
+        )
+        assert image.shape == (1, 1, 32, 32, 32)
+        assert set(truth.unique().tolist()) <= {0, 1, IGNORE}
+        inside, outside = image[0, 0][truth[0] == 1], image[0, 0][truth[0] == 0]
+        assert inside.numel() > 200
+        # a voxel of the rim is a mixture of both
+        assert inside.mean() > outside.mean() + 0.3
+
+
+def test_what_is_turned_in_from_beyond_the_patch_has_no_label():
+    ones = torch.ones(1, 16, 16, 16, dtype=torch.uint8)
+    augmentation = Augmentation(1, mirror=True)
+    found = [
+        augmentation.apply(ones[:, None].float(), ones, 16, seed)[1].unique().tolist()
+        for seed in range(10)
+    ]
+    assert [1, IGNORE] in found
+    assert all(set(values) <= {1, IGNORE} for values in found)
+
+
+def test_without_turn_zoom_and_bend_a_deformed_patch_is_the_centre(monkeypatch):
+    for name in ("GREATEST_TURN", "GREATEST_SHIFT"):
+        monkeypatch.setattr(f"napari_meunet.training.augmentation.{name}", 0.0)
+    monkeypatch.setattr("napari_meunet.training.augmentation.GREATEST_ZOOM", 1.0)
+    labels = torch.randint(0, 5, (1, 20, 20, 20), dtype=torch.uint8)
+    image = torch.rand(1, 1, 20, 20, 20)
+    for seed in range(5):
+        moved = Augmentation(1, mirror=True).apply(image, labels, 16, seed)[1]
+        center = labels[0, 2:18, 2:18, 2:18]
+        assert torch.equal(
+            moved.unique(return_counts=True)[1], center.unique(return_counts=True)[1]
+        )
 
 
 def test_values_stay_between_zero_and_one_and_the_seed_decides():
-    image = torch.rand(2, 1, 8, 8, 8)
-    labels = torch.zeros(2, 8, 8, 8, dtype=torch.uint8)
-    first, _ = augmented(image, labels, torch.Generator().manual_seed(3))
-    again, _ = augmented(image, labels, torch.Generator().manual_seed(3))
+    image = torch.rand(2, 1, 10, 10, 10)
+    labels = torch.zeros(2, 10, 10, 10, dtype=torch.uint8)
+    augmentation = Augmentation(0.5, mirror=True)
+    first, _ = augmentation.apply(image, labels, 8, 3)
+    again, _ = augmentation.apply(image, labels, 8, 3)
+    other, _ = augmentation.apply(image, labels, 8, 4)
     assert torch.equal(first, again)
+    assert not torch.equal(first, other)
     assert first.min() >= 0
     assert first.max() <= 1
-    assert not torch.equal(first, image)

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.training.patches import PatchSampler, Specimen, read_box
 from napari_meunet.volume.volume import Volume
@@ -36,10 +35,9 @@ def test_a_box_beyond_the_array_is_padded_with_zeros(start, size):
 def test_a_rare_class_is_found_and_lies_in_its_patch(pair):
     one = specimen(*pair)
     np.testing.assert_array_equal(one.voxels[1], [[3, 4, 5]])
-    config = TrainingConfig(foreground=1.0)
-    sampler = PatchSampler([one], config, np.random.default_rng(1))
-    for _ in range(20):
-        image, labels = sampler.draw(32)
+    sampler, rng = PatchSampler([one], 1.0), np.random.default_rng(1)
+    for turn in range(20):
+        image, labels = sampler.draw(32, rng, turn)
         assert image.shape == labels.shape == (32, 32, 32)
         assert labels.sum() == 1
 
@@ -57,10 +55,8 @@ def test_every_voxel_of_a_class_is_equally_likely(rng):
 def test_a_volume_smaller_than_the_patch_lies_in_zeros(rng):
     image = rng.integers(50, 255, (10, 12, 14), dtype=np.uint8)
     labels = np.ones_like(image)
-    sampler = PatchSampler(
-        [specimen(image, labels)], TrainingConfig(), np.random.default_rng(1)
-    )
-    patch, truth = sampler.draw(32)
+    sampler = PatchSampler([specimen(image, labels)], 0.5)
+    patch, truth = sampler.draw(32, np.random.default_rng(1), 0)
     assert truth.sum() == image.size
     assert np.all(patch[truth == 0] == 0)
 

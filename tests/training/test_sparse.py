@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.training.patches import PatchSampler, Specimen
 from napari_meunet.training.sparse import IGNORE, only_painted_planes
@@ -43,9 +42,9 @@ def test_every_patch_of_a_sparse_specimen_has_a_label(painted, rng, foreground):
     )
     assert one.is_sparse
     assert sorted(one.voxels) == [0, 1]
-    sampler = PatchSampler([one], TrainingConfig(foreground=foreground), rng)
-    for _ in range(20):
-        _, patch = sampler.draw(32)
+    sampler = PatchSampler([one], foreground)
+    for turn in range(20):
+        _, patch = sampler.draw(32, rng, turn)
         assert np.any(patch != IGNORE)
         assert foreground == 0 or np.any(patch == 1)
 

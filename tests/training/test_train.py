@@ -21,7 +21,7 @@ CONFIG = TrainingConfig(
 
 @pytest.fixture(autouse=True)
 def _short_calibration(monkeypatch):
-    monkeypatch.setattr("napari_meunet.training.train.CALIBRATION_STEPS", 10)
+    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 10)
 
 
 def small_card(fusion="post"):
@@ -50,14 +50,15 @@ def ball(rng):
     return Volume.from_array(image), Volume.from_array(labels)
 
 
-def run(ball, tmp_path, config=CONFIG, card=None):
+def run(ball, tmp_path, config=CONFIG, **arguments):
     path = tmp_path / "model.safetensors"
-    steps = list(train([ball], config, card or small_card(config.fusion), path))
+    steps = list(train([ball], config, small_card(config.fusion), path, **arguments))
     return steps, load_checkpoint(path)
 
 
 def test_the_cascade_learns_a_ball(ball, tmp_path):
-    steps, checkpoint = run(ball, tmp_path)
+    progress, checkpoint = run(ball, tmp_path)
+    steps = [step for step in progress if step.unit == "steps"]
     assert [step.done for step in steps] == [*range(1, 81), *range(1, 61)]
     assert steps[79].metrics["loss"] < steps[0].metrics["loss"]
     image = torch.from_numpy(ball[0].read(0, 48)).float()
@@ -117,7 +118,7 @@ def test_training_goes_on_from_a_checkpoint_stage_by_stage(ball, tmp_path):
     _, first = run(ball, tmp_path)
     path = tmp_path / "second.safetensors"
     config = CONFIG.model_copy(update={"stage1_steps": 0, "stage2_steps": 2})
-    list(train([ball], config, first.card, path, first))
+    list(train([ball], config, first.card, path, initial=first))
     second = load_checkpoint(path)
     changed = {
         name.split(".")[0]
@@ -138,7 +139,7 @@ def test_another_network_cannot_be_gone_on_from(ball, tmp_path):
     _, first = run(ball, tmp_path, config)
     card = small_card("pre")
     with pytest.raises(MeUNetError, match="initial checkpoint must have the network"):
-        list(train([ball], CONFIG, card, tmp_path / "a.safetensors", first))
+        list(train([ball], CONFIG, card, tmp_path / "a.safetensors", initial=first))
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path):

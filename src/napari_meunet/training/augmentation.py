@@ -1,36 +1,164 @@
 """Random changes to training patches, on the device that trains."""
 
+import math
+from dataclasses import dataclass
+from itertools import permutations
+
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from napari_meunet.training.sparse import IGNORE
+from napari_meunet.training.synthesis import synthesised
+
+MARGIN = 1.25
+"""A patch to be turned or zoomed is cut out so much larger."""
+
+GREATEST_TURN = math.radians(30)
+"""About a random axis; the right angles come on top."""
+
+GREATEST_ZOOM = 1.3
+"""Along each axis for itself, up or down."""
+
+CONTROL_POINTS = 6
+"""Along each axis, of the elastic deformation."""
+
+GREATEST_SHIFT = 0.06
+"""Of a control point, as a fraction of the patch."""
+
+BLURRED = 0.15
+"""Fraction of the patches that are blurred, over three voxels."""
 
 
-def augmented(
-    image: Tensor, labels: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Flip, turn and re-light a batch; the same geometry for image and labels.
+@dataclass(frozen=True)
+class Augmentation:
+    """What may happen to a patch.
 
-    Parameters
+    Attributes
     ----------
-    image
-        ``(n, 1, z, y, x)``, values in [0, 1], cubic.
-    labels
-        ``(n, z, y, x)``.
-    generator
-        Source of randomness, on the CPU.
+    deform
+        Fraction of the patches that are turned, zoomed and bent by any amount.
+    mirror
+        Whether a mirror image is as good as the original. False for classes that
+        differ by their side alone, as left and right do.
+    synthetic
+        Fraction of the patches whose image is made up from their labels.
     """
-    flips = [a for a in (-3, -2, -1) if _chance(generator, 0.5)]
-    image, labels = image.flip(flips), labels.flip(flips)
-    order = [int(a) for a in torch.randperm(3, generator=generator)]
-    image = image.permute(0, 1, *(a + 2 for a in order))
-    labels = labels.permute(0, *(a + 1 for a in order))
-    return _relit(image.contiguous(), generator), labels.contiguous()
+
+    deform: float
+    mirror: bool
+    synthetic: float = 0.0
+
+    def drawn_size(self, size: int) -> int:
+        """Return the edge of the patches to cut out for patches of edge `size`."""
+        return 2 * round(size * MARGIN / 2) if self.deform else size
+
+    def apply(
+        self, image: Tensor, labels: Tensor, size: int, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return image and labels of edge `size`, moved together.
+
+        Parameters
+        ----------
+        image
+            ``(n, 1, z, y, x)``, values in [0, 1], cubes of edge `drawn_size`.
+        labels
+            ``(n, z, y, x)`` uint8. What is turned in from beyond the patch becomes
+            `IGNORE`.
+        size
+            Edge of the result.
+        seed
+            Of the randomness.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        images, truths = [], []
+        for one, truth in zip(image, labels, strict=True):
+            if _chance(generator, self.deform):
+                moved = _deformed(one, truth, size, generator)
+            else:
+                moved = _center(one, size), _center(truth, size)
+            patch, turned = _turned(*moved, generator, mirror=self.mirror)
+            if _chance(generator, self.synthetic):
+                patch = synthesised(turned, generator)
+            images.append(_relit(patch, generator))
+            truths.append(turned)
+        return torch.stack(images), torch.stack(truths)
+
+
+def _center(patch: Tensor, size: int) -> Tensor:
+    start = (patch.shape[-1] - size) // 2
+    return patch[..., start : start + size, start : start + size, start : start + size]
+
+
+def _turned(
+    image: Tensor, labels: Tensor, generator: torch.Generator, *, mirror: bool
+) -> tuple[Tensor, Tensor]:
+    """Exchange and flip axes; without `mirror`, only as a solid body can turn."""
+    orders = list(permutations(range(-3, 0)))
+    order = orders[int(torch.randint(len(orders), (1,), generator=generator))]
+    flips = [a for a in range(-3, 0) if _chance(generator, 0.5)]
+    if not mirror and (len(flips) + _n_exchanges(order)) % 2:
+        flips = [a for a in range(-3, 0) if a not in flips]  # three more or less
+    image = image.permute(0, *(a + 4 for a in order)).flip(flips)
+    labels = labels.permute(*(a + 3 for a in order)).flip(flips)
+    return image.contiguous(), labels.contiguous()
+
+
+def _n_exchanges(order: tuple[int, ...]) -> int:
+    """Return how many pairs of axes stand the wrong way round."""
+    return sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
+
+
+def _deformed(
+    image: Tensor, labels: Tensor, size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Turn, zoom and bend; linear for the image, nearest for the labels."""
+    drawn = image.shape[-1]
+    axis = (torch.arange(size) - (size - 1) / 2) * (2 / drawn)  # centre 0, as below
+    grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], dim=-1)
+    shift = _bend(size, generator) * (2 * GREATEST_SHIFT * size / drawn)
+    grid = grid @ _random_map(generator) + shift  # z y x (x y z)
+    grid = grid.unsqueeze(0).to(image.device)
+    moved = functional.grid_sample(
+        image.unsqueeze(0), grid, padding_mode="reflection", align_corners=False
+    )
+    # 1 is added so that the zeros from beyond the patch can be told from background
+    numbers = labels.float()[None, None] + 1
+    found = functional.grid_sample(numbers, grid, mode="nearest", align_corners=False)
+    truth = torch.where(found > 0, found - 1, IGNORE).to(torch.uint8)
+    return moved[0], truth[0, 0]
+
+
+def _random_map(generator: torch.Generator) -> Tensor:
+    """Return ``(3, 3)``: a rotation about a random axis times a zoom of each axis."""
+    axis = functional.normalize(torch.randn(3, generator=generator), dim=0)
+    x, y, z = axis.tolist()
+    cross = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = (2 * torch.rand(1, generator=generator) - 1) * GREATEST_TURN
+    rotation = torch.linalg.matrix_exp(angle * cross)
+    exponents = 2 * torch.rand(3, generator=generator) - 1
+    return torch.matmul(rotation, torch.diag(GREATEST_ZOOM**exponents))
+
+
+def _bend(size: int, generator: torch.Generator) -> Tensor:
+    """Return a smooth field ``(z, y, x, 3)`` within [-1, 1]."""
+    points = 2 * torch.rand(1, 3, *(CONTROL_POINTS,) * 3, generator=generator) - 1
+    field = functional.interpolate(
+        points, size=(size,) * 3, mode="trilinear", align_corners=True
+    )
+    bend: Tensor = field[0].movedim(0, -1)
+    return bend
 
 
 def _relit(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Change contrast, brightness, gamma and noise; the range stays [0, 1]."""
+    """Change contrast, brightness, gamma, sharpness and noise; stay within [0, 1]."""
     contrast, brightness, gamma, noise = torch.rand(4, generator=generator).tolist()
     image = (image * (0.7 + 0.6 * contrast) + 0.2 * (brightness - 0.5)).clamp(0, 1)
     image = image ** (0.7 + 0.8 * gamma)
+    if _chance(generator, BLURRED):
+        image = functional.avg_pool3d(
+            image, 3, stride=1, padding=1, count_include_pad=False
+        )
     if _chance(generator, 0.5):
         grain = torch.randn(image.shape, generator=generator).to(image.device)
         image = image + 0.08 * noise * grain

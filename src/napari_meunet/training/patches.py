@@ -1,12 +1,12 @@
 """Random training patches, read on the fly from lazily opened volumes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import IntensityRule
 from napari_meunet.training.sparse import IGNORE
@@ -76,6 +76,20 @@ class Specimen:
             )
         return cls(image, labels, intensity, voxels, is_sparse)
 
+    def patch(
+        self, start: NDArray[np.intp], size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return the cube at `start`: the image scaled to [0, 1], and its labels.
+
+        Beyond the volume lie zeros: air, and background.
+        """
+        low, high = self.intensity
+        raw = read_box(self.image.planes, start, size)
+        image = np.clip((raw.astype(np.float32) - low) / (high - low), 0, 1)
+        inside = read_mask(self.image.shape, start, size)
+        image = np.where(inside, np.nan_to_num(image), 0).astype(np.float32)
+        return image, read_box(self.labels.planes, start, size).astype(np.uint8)
+
 
 def _sample_voxels(
     labels: Volume, n_classes: int, rng: np.random.Generator
@@ -117,55 +131,55 @@ def _smallest(keys: NDArray[Any]) -> NDArray[np.intp]:
 class PatchSampler:
     """Draws random patches of random specimens.
 
+    It has no state: the same generator and turn give the same patch, so that a
+    training can be resumed at any step.
+
     Parameters
     ----------
     specimens
         At least one.
-    config
-        Patch sizes and the fraction of patches centred on a labelled voxel.
-    rng
-        Source of randomness.
+    foreground
+        Fraction of patches centred on a labelled voxel.
     """
 
-    def __init__(
-        self,
-        specimens: list[Specimen],
-        config: TrainingConfig,
-        rng: np.random.Generator,
-    ) -> None:
+    def __init__(self, specimens: Sequence[Specimen], foreground: float) -> None:
         self._specimens = specimens
-        self._config = config
-        self._rng = rng
-        self._turn = 0
+        self._foreground = foreground
 
-    def draw(self, size: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    def draw(
+        self, size: int, rng: np.random.Generator, turn: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return an image patch scaled to [0, 1] and its labels, both ``(size,) * 3``.
 
         Beyond the volume lie zeros: air, and background.
-        """
-        specimen = self._specimens[self._rng.integers(len(self._specimens))]
-        start = self._center(specimen) - size // 2
-        start += self._rng.integers(-size // 4, size // 4 + 1, 3)
-        start = _kept_inside(start, size, specimen.image.shape)
-        low, high = specimen.intensity
-        raw = read_box(specimen.image.planes, start, size)
-        image = np.clip((raw.astype(np.float32) - low) / (high - low), 0, 1)
-        labels = read_box(specimen.labels.planes, start, size)
-        inside = read_mask(specimen.image.shape, start, size)
-        image = np.where(inside, np.nan_to_num(image), 0).astype(np.float32)
-        return image, labels.astype(np.uint8)
 
-    def _center(self, specimen: Specimen) -> NDArray[np.intp]:
-        anywhere = self._rng.random() >= self._config.foreground
+        Parameters
+        ----------
+        size
+            Edge in voxels.
+        rng
+            Source of randomness.
+        turn
+            Whose turn it is: counts through the classes.
+        """
+        specimen = self._specimens[int(rng.integers(len(self._specimens)))]
+        start = self._center(specimen, rng, turn) - size // 2
+        start += rng.integers(-size // 4, size // 4 + 1, 3)
+        start = _kept_inside(start, size, specimen.image.shape)
+        return specimen.patch(start, size)
+
+    def _center(
+        self, specimen: Specimen, rng: np.random.Generator, turn: int
+    ) -> NDArray[np.intp]:
+        anywhere = rng.random() >= self._foreground
         if anywhere and not specimen.is_sparse:
-            return self._rng.integers(specimen.image.shape)
+            return rng.integers(specimen.image.shape)
         classes = sorted(value for value in specimen.voxels if value) or [0]
-        if anywhere:
-            positions = specimen.voxels.get(0, specimen.voxels[classes[0]])
-        else:
-            self._turn += 1
-            positions = specimen.voxels[classes[self._turn % len(classes)]]
-        center: NDArray[np.intp] = positions[self._rng.integers(len(positions))]
+        value = classes[turn % len(classes)]
+        if anywhere and 0 in specimen.voxels:
+            value = 0
+        positions = specimen.voxels[value]
+        center: NDArray[np.intp] = positions[rng.integers(len(positions))]
         return center
 
 

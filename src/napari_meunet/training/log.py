@@ -1,0 +1,52 @@
+"""Files with the figures of a training, written as its steps pass by."""
+
+import csv
+from contextlib import closing
+from pathlib import Path
+
+from napari_meunet.atomic import writing
+from napari_meunet.errors import MeUNetError
+from napari_meunet.progress import Steps
+
+COLUMNS = ("phase", "step", "name", "value")
+
+
+def logged_to_csv(steps: Steps, path: Path, *, append: bool) -> Steps:
+    """Pass the steps on, and write a row with `COLUMNS` for each of their figures.
+
+    A training that goes on appends to its file; where it had to repeat steps, the
+    later rows hold.
+    """
+    append = append and path.exists()
+    with writing(path):
+        file = path.open("a" if append else "w", newline="", buffering=1)
+    with file, closing(steps):
+        writer = csv.writer(file)
+        if not append:
+            writer.writerow(COLUMNS)
+        for step in steps:
+            for name, value in step.metrics.items():
+                writer.writerow((step.message, step.done, name, f"{value:.6g}"))
+            yield step
+
+
+def logged_to_tensorboard(steps: Steps, folder: Path) -> Steps:
+    """Pass the steps on, and write each of their figures as a scalar for TensorBoard.
+
+    Raises
+    ------
+    MeUNetError
+        If TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MeUNetError(
+            f"TensorBoard must be installed to write its files, got: {error}; run 'pip "
+            "install tensorboard', or leave out --tensorboard"
+        ) from error
+    with SummaryWriter(folder) as writer, closing(steps):
+        for step in steps:
+            for name, value in step.metrics.items():
+                writer.add_scalar(f"{step.message}/{name}", value, step.done)
+            yield step

@@ -1,0 +1,140 @@
+"""What is minimised: one module for each phase of the training.
+
+A forward pass returns the loss, so that a wrapper for several devices sees one call a
+step. A batch counts once in the BatchNorm statistics, however often it passes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from napari_meunet.network.cascade import Cascade
+from napari_meunet.training.losses import segmentation_loss
+
+STAGE1_SHARE = 0.5
+"""Weight of stage 1's own loss while both stages are trained together (our choice)."""
+
+
+class Stage1Objective(nn.Module):
+    """The sum of the losses of the expanded patch and of the local one at its centre.
+
+    Parameters
+    ----------
+    cascade
+        Its stage 1 is trained.
+    patch_size
+        Edge of the local patch; the expanded patch is what comes in.
+    """
+
+    name = "stage 1"
+
+    def __init__(self, cascade: Cascade, patch_size: int) -> None:
+        super().__init__()
+        self.stage1 = cascade.stage1
+        self._patch_size = patch_size
+        self.stage1.requires_grad_(requires_grad=True)
+
+    def logits(self, image: Tensor) -> Tensor:
+        """Return the logits of images ``(n, 1, z, y, x)``."""
+        logits: Tensor = self.stage1(image)
+        return logits
+
+    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
+        margin = (image.shape[-1] - self._patch_size) // 2
+        center = slice(margin, margin + self._patch_size)
+        local = self.stage1(image[:, :, center, center, center])
+        loss = segmentation_loss(local, labels[:, center, center, center])
+        if margin:
+            with statistics_kept(self.stage1):
+                logits = self.stage1.expanded_logits(image)
+            loss = loss + segmentation_loss(logits, labels[:, ::2, ::2, ::2])
+        return loss
+
+
+class Stage2Objective(nn.Module):
+    """The loss of stage 2 on the frozen stage 1, which is computed on the fly.
+
+    Parameters
+    ----------
+    cascade
+        All of it but stage 1 is trained.
+    """
+
+    name = "stage 2"
+
+    def __init__(self, cascade: Cascade) -> None:
+        super().__init__()
+        self.cascade = cascade
+        cascade.requires_grad_(requires_grad=True)
+        cascade.stage1.requires_grad_(requires_grad=False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Leave the frozen stage in evaluation mode."""
+        super().train(mode)
+        self.cascade.stage1.eval()
+        return self
+
+    def logits(self, image: Tensor) -> Tensor:
+        """Return the logits of images ``(n, 1, z, y, x)``."""
+        logits: Tensor = self.cascade(image)
+        return logits
+
+    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
+        with torch.no_grad():
+            features1 = self.cascade.stage1.features(image)
+        return segmentation_loss(self.cascade.refined_logits(image, features1), labels)
+
+
+class JointObjective(nn.Module):
+    """The loss of stage 2 and a share of stage 1's, with gradients through both.
+
+    Parameters
+    ----------
+    cascade
+        All of it is trained.
+    """
+
+    name = "both stages"
+
+    def __init__(self, cascade: Cascade) -> None:
+        super().__init__()
+        self.cascade = cascade
+        cascade.requires_grad_(requires_grad=True)
+
+    def logits(self, image: Tensor) -> Tensor:
+        """Return the logits of images ``(n, 1, z, y, x)``."""
+        logits: Tensor = self.cascade(image)
+        return logits
+
+    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
+        features1 = self.cascade.stage1.features(image)
+        loss1 = segmentation_loss(self.cascade.stage1.conv_out(features1), labels)
+        logits = self.cascade.refined_logits(image, features1)
+        return segmentation_loss(logits, labels) + STAGE1_SHARE * loss1
+
+
+Objective = Stage1Objective | Stage2Objective | JointObjective
+
+
+def norms(module: nn.Module) -> list[nn.BatchNorm3d]:
+    """Return the batch normalisations that gather statistics: those in training."""
+    return [m for m in module.modules() if isinstance(m, nn.BatchNorm3d) and m.training]
+
+
+@contextmanager
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Normalise by the batch in the block, as in training, but remember nothing."""
+    gathering = norms(module)
+    for norm in gathering:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in gathering:
+            norm.track_running_stats = True

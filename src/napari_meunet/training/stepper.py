@@ -1,0 +1,125 @@
+"""One optimiser step after the other, on one device or on many."""
+
+import math
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.device import choose_device, computes_bf16
+from napari_meunet.training.objectives import Objective
+from napari_meunet.training.state import TrainingState, Weights
+
+POLYNOMIAL_POWER = 0.9
+"""Of the polynomial schedule, as in nnU-Net (Isensee et al., Nature Methods 2021)."""
+
+
+def make_fabric(config: TrainingConfig) -> Fabric:
+    """Return what computes on one device or on many, in mixed precision.
+
+    bf16 where the device computes it, fp16 on older CUDA devices, else fp32.
+    """
+    device = choose_device(config.device)
+    n_devices = config.n_devices * config.n_nodes
+    fallback: Any = "16-mixed" if device.type == "cuda" else "32-true"
+    this_one = [device.index or 0] if device.type == "cuda" else 1
+    return Fabric(
+        accelerator=device.type,
+        devices=this_one if n_devices == 1 else config.n_devices,
+        num_nodes=config.n_nodes,
+        strategy="auto" if n_devices == 1 else "ddp_find_unused_parameters_true",
+        precision="bf16-mixed" if computes_bf16(device) else fallback,
+    )
+
+
+class Stepper:
+    """Takes steps down the gradient of an objective, and averages the weights.
+
+    Parameters
+    ----------
+    fabric
+        Where it computes.
+    objective
+        What is minimised; its parameters that require a gradient change.
+    config
+        Learning rate, schedule, averaging.
+    state
+        Of the phase; what it holds is taken up.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        objective: Objective,
+        config: TrainingConfig,
+        state: TrainingState,
+    ) -> None:
+        self._fabric = fabric
+        self._objective = objective.train()
+        self._config = config
+        fitted = [p for p in objective.parameters() if p.requires_grad]
+        optimiser = torch.optim.Adam(fitted, config.learning_rate)
+        self.average = AveragedModel(objective, avg_fn=self._averaged)
+        if state.averaged and state.optimiser:
+            self.average.load_state_dict(state.averaged)
+            optimiser.load_state_dict(state.optimiser)
+        wrapped: Any = fabric.setup(objective, optimiser)
+        self._loss, self._optimiser = wrapped
+
+    def step(self, image: Tensor, labels: Tensor, done: float) -> float:
+        """Take one step and return the loss before it.
+
+        Parameters
+        ----------
+        image, labels
+            A batch on the device.
+        done
+            Fraction of the phase that is done, for the schedule.
+
+        Raises
+        ------
+        MeUNetError
+            If the loss is not finite.
+        """
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._config.learning_rate * _schedule(self._config, done)
+        self._optimiser.zero_grad()
+        loss = self._loss(image, labels)
+        value = float(loss.item())
+        if not math.isfinite(value):
+            raise MeUNetError(
+                f"the loss must stay finite, got {value}; lower --learning-rate or "
+                "look for damaged scans"
+            )
+        self._fabric.backward(loss)
+        self._optimiser.step()
+        self.average.update_parameters(self._objective)
+        return value
+
+    def store(self, state: TrainingState) -> None:
+        """Put into the state what the next step depends on."""
+        state.averaged = self.average.state_dict()
+        state.optimiser = self._optimiser.state_dict()
+
+    def finish(self, best: tuple[float, Weights] | None) -> None:
+        """Give the objective the best weights if they are known, else the average."""
+        weights = best[1] if best else self.average.module.state_dict()
+        self._objective.load_state_dict(weights)
+
+    def _averaged(self, average: Tensor, current: Tensor, n: Tensor | int) -> Tensor:
+        """Move the average; it follows more closely while it is young."""
+        decay = min(self._config.averaging, (1 + int(n)) / (10 + int(n)))
+        return average.lerp(current, 1 - decay)
+
+
+def _schedule(config: TrainingConfig, done: float) -> float:
+    """Return the learning rate as a fraction of its peak."""
+    if config.schedule == "cosine":
+        return (1 + math.cos(math.pi * done)) / 2
+    if config.schedule == "polynomial":
+        return float((1 - done) ** POLYNOMIAL_POWER)
+    return 1.0

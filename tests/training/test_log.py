@@ -1,0 +1,58 @@
+import csv
+from contextlib import closing
+
+import pytest
+
+from napari_meunet.progress import Progress
+from napari_meunet.training.log import COLUMNS, logged_to_csv, logged_to_tensorboard
+
+
+def steps(first, last):
+    for done in range(first, last + 1):
+        metrics = {"loss": 1 / done} | ({"Dice gut": 0.5} if done == 2 else {})
+        yield Progress(done, 4, "steps", "stage 1", metrics)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_every_figure_gets_a_row_and_the_steps_pass(tmp_path):
+    path = tmp_path / "log.csv"
+    passed = list(logged_to_csv(steps(1, 2), path, append=False))
+    assert passed == list(steps(1, 2))
+    assert rows(path) == [
+        list(COLUMNS),
+        ["stage 1", "1", "loss", "1"],
+        ["stage 1", "2", "loss", "0.5"],
+        ["stage 1", "2", "Dice gut", "0.5"],
+    ]
+
+
+def test_a_training_that_goes_on_appends_and_a_new_one_does_not(tmp_path):
+    path = tmp_path / "log.csv"
+    list(logged_to_csv(steps(1, 2), path, append=True))
+    list(logged_to_csv(steps(3, 4), path, append=True))
+    assert [row[1] for row in rows(path)] == ["step", "1", "2", "2", "3", "4"]
+    list(logged_to_csv(steps(1, 1), path, append=False))
+    assert len(rows(path)) == 2
+
+
+def test_closing_the_log_closes_the_training(tmp_path):
+    training = steps(1, 4)
+    with closing(logged_to_csv(training, tmp_path / "a.csv", append=False)) as logged:
+        next(logged)
+    assert training.gi_frame is None
+    assert len(rows(tmp_path / "a.csv")) == 2
+
+
+def test_tensorboard_gets_the_figures(tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    list(logged_to_tensorboard(steps(1, 3), tmp_path))
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    found = [(e.step, e.value) for e in events.Scalars("stage 1/loss")]
+    assert found == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]

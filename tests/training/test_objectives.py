@@ -1,0 +1,91 @@
+import pytest
+import torch
+from torch import nn
+
+from napari_meunet.network.cascade import Cascade
+from napari_meunet.training.losses import segmentation_loss
+from napari_meunet.training.objectives import (
+    JointObjective,
+    Stage1Objective,
+    Stage2Objective,
+)
+
+
+@pytest.fixture
+def cascade():
+    torch.manual_seed(0)
+    return Cascade(n_classes=2, features=(2,) * 5, refinement_features=(2,) * 3)
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    return torch.rand(2, 1, 48, 48, 48), torch.randint(0, 2, (2, 48, 48, 48))
+
+
+def with_gradient(module):
+    return {n.split(".")[0] for n, p in module.named_parameters() if p.grad is not None}
+
+
+def statistics(cascade):
+    return {n: b.clone() for n, b in cascade.named_buffers()}
+
+
+def test_stage_1_learns_from_both_patches_and_counts_a_batch_once(cascade, batch):
+    image, labels = batch
+    objective = Stage1Objective(cascade, 32).train()
+    objective(image, labels).backward()
+    assert with_gradient(cascade) == {"stage1"}
+    assert cascade.stage1.global_out.weight.grad is not None
+    both = statistics(cascade)
+    assert both["stage1.enc1.0.1.num_batches_tracked"] == 1
+    assert both["stage1.enc3.0.1.num_batches_tracked"] == 1
+
+    torch.manual_seed(0)
+    alone = Cascade(n_classes=2, features=(2,) * 5, refinement_features=(2,) * 3)
+    center = slice(8, 40)
+    Stage1Objective(alone, 32).train()(
+        image[:, :, center, center, center], labels[:, center, center, center]
+    )
+    for name, value in statistics(alone).items():
+        torch.testing.assert_close(both[name], value)
+
+
+def test_stage_2_leaves_the_weights_and_the_statistics_of_stage_1(cascade, batch):
+    before = statistics(cascade)
+    objective = Stage2Objective(cascade).train()
+    objective(*batch).backward()
+    assert with_gradient(cascade) == {"stage2", "fuse", "conv_out"}
+    for name, value in statistics(cascade).items():
+        if name.startswith("stage1."):
+            assert torch.equal(value, before[name])
+    assert statistics(cascade)["stage2.enc1.0.1.num_batches_tracked"] == 1
+
+
+def test_both_stages_learn_together(cascade, batch):
+    JointObjective(cascade).train()(*batch).backward()
+    assert with_gradient(cascade) == {"stage1", "stage2", "fuse", "conv_out"}
+
+
+def test_a_phase_begins_with_what_it_trains_whatever_was_frozen_before(cascade):
+    Stage2Objective(cascade)
+    Stage1Objective(cascade, 32)
+    assert all(p.requires_grad for p in cascade.stage1.parameters())
+
+
+@pytest.mark.parametrize("kind", [Stage2Objective, JointObjective])
+def test_the_logits_are_those_of_the_cascade(cascade, batch, kind):
+    cascade.eval()
+    with torch.no_grad():
+        expected = cascade(batch[0])
+        torch.testing.assert_close(kind(cascade).eval().logits(batch[0]), expected)
+        loss = kind(cascade).eval()(*batch)
+    assert loss >= segmentation_loss(expected, batch[1]) - 1e-6
+
+
+def test_every_normalisation_counts_again_after_the_expanded_patch(cascade, batch):
+    objective = Stage1Objective(cascade, 32).train()
+    objective(*batch)
+    norms = [m for m in objective.modules() if isinstance(m, nn.BatchNorm3d)]
+    assert norms
+    assert all(norm.track_running_stats for norm in norms)

@@ -1,0 +1,119 @@
+"""A training that stops and goes on."""
+
+import itertools
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.train import state_path, train
+from napari_meunet.volume.volume import Volume
+
+CONFIG = TrainingConfig(
+    patch_size=32,
+    expanded_size=32,
+    batch_size=1,
+    stage1_steps=3,
+    stage2_steps=3,
+    joint_steps=2,
+    validation_steps=2,
+    patience=2,
+)
+
+CARD = Card(
+    name="tiny",
+    version="1",
+    network=NetworkConfig(
+        n_classes=2,
+        features=(2, 2, 2, 2, 2),
+        refinement_features=(2, 2, 2),
+        fusion="post",
+    ),
+    classes=unnamed_classes(2),
+    data="noise",
+    licence="BSD-3-Clause",
+)
+
+
+@pytest.fixture(autouse=True)
+def _short_calibration(monkeypatch):
+    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
+
+
+@pytest.fixture
+def pair(rng):
+    image = rng.integers(0, 255, (34, 40, 36), dtype=np.uint8)
+    return Volume.from_array(image), Volume.from_array((image > 100).astype(np.uint8))
+
+
+def steps_of(pair, path, config=CONFIG):
+    return train([pair], config, CARD, path, validation=[pair])
+
+
+def weights(path):
+    return load_checkpoint(path).weights
+
+
+def test_wherever_it_stops_it_ends_with_the_same_weights(pair, tmp_path):
+    whole = tmp_path / "whole.safetensors"
+    n_yields = len(list(steps_of(pair, whole)))
+    assert n_yields == 3 + 2 + 3 + 2 + 2 + 2
+    for stop in (1, 3, 4, 6, 9, 11, 13):
+        path = tmp_path / f"stopped-{stop}.safetensors"
+        with closing(steps_of(pair, path)) as steps:
+            list(itertools.islice(steps, stop))
+        assert not path.exists()
+        assert state_path(path).exists()
+        list(steps_of(pair, path))
+        assert not state_path(path).exists()
+        for name, tensor in weights(whole).items():
+            assert torch.equal(weights(path)[name], tensor), (stop, name)
+
+
+def test_it_stops_as_often_as_one_likes(pair, tmp_path):
+    whole, path = tmp_path / "whole.safetensors", tmp_path / "often.safetensors"
+    list(steps_of(pair, whole))
+    while not path.exists():
+        with closing(steps_of(pair, path)) as steps:
+            list(itertools.islice(steps, 3))
+    for name, tensor in weights(whole).items():
+        assert torch.equal(weights(path)[name], tensor), name
+
+
+def test_a_state_of_other_settings_is_refused_and_stays(pair, tmp_path):
+    path = tmp_path / "model.safetensors"
+    with closing(steps_of(pair, path)) as steps:
+        next(steps)
+    before = state_path(path).read_bytes()
+    other = CONFIG.model_copy(update={"seed": 1})
+    with pytest.raises(MeUNetError, match="same scans and settings"):
+        list(steps_of(pair, path, other))
+    assert state_path(path).read_bytes() == before
+
+
+def test_a_damaged_state_is_one_clear_error(pair, tmp_path):
+    path = tmp_path / "model.safetensors"
+    state_path(path).write_bytes(b"not a state")
+    with pytest.raises(MeUNetError, match="delete it to begin anew"):
+        list(steps_of(pair, path))
+
+
+def test_without_gain_a_phase_ends_early_with_its_best_weights(pair, tmp_path):
+    config = CONFIG.model_copy(
+        update={
+            "stage1_steps": 50,
+            "validation_steps": 1,
+            "patience": 2,
+            "learning_rate": 1e-12,
+        }
+    )
+    path = tmp_path / "model.safetensors"
+    progress = list(steps_of(pair, path, config))
+    stage1 = [s for s in progress if s.message == "stage 1" and s.unit == "steps"]
+    assert 3 <= len(stage1) < 50
+    assert all("Dice class 1" in s.metrics for s in stage1)
