@@ -136,6 +136,9 @@ class TrainingConfig(Frozen):
     averaging
         Decay of the exponential moving average of the weights, which is what is
         saved; 0 saves the last weights.
+    fixed_statistics
+        Fraction of each phase, at its end, in which BatchNorm normalises by fixed
+        statistics, as it does when the network is used, and not by those of the batch.
     fusion
         How the stages are joined, see `napari_meunet.network.cascade`.
     foreground
@@ -171,6 +174,7 @@ class TrainingConfig(Frozen):
     learning_rate: Annotated[float, Field(gt=0)] = 9e-4
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    fixed_statistics: Annotated[float, Field(ge=0, le=1)] = 0.25
     fusion: Literal["post", "pre", "none"] = "post"
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.75
     deform: Annotated[float, Field(ge=0, le=1)] = 0.3

@@ -6,6 +6,7 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.stepper import Stepper
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
@@ -145,3 +146,37 @@ def test_another_network_cannot_be_gone_on_from(ball, tmp_path):
 def test_nothing_to_train_on_is_an_error(tmp_path):
     with pytest.raises(MeUNetError, match="at least one scan"):
         list(train([], CONFIG, small_card(), tmp_path / "model.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("fraction", "n_free", "n_measured"), [(0, 4, 1), (0.5, 2, 1), (1, 0, 1)]
+)
+def test_the_last_steps_normalise_as_the_model_in_use_does(
+    ball, tmp_path, monkeypatch, fraction, n_free, n_measured
+):
+    modes = []
+    step = Stepper.step
+
+    def recorded(self, *arguments):
+        batch = {norm.training for norm in norms_of(self._objective)}
+        modes.append(batch == {True})
+        return step(self, *arguments)
+
+    def norms_of(module):
+        return [m for m in module.modules() if isinstance(m, torch.nn.BatchNorm3d)]
+
+    monkeypatch.setattr(Stepper, "step", recorded)
+    config = CONFIG.model_copy(
+        update={
+            "stage1_steps": 4,
+            "stage2_steps": 0,
+            "fusion": "none",
+            "fixed_statistics": fraction,
+        }
+    )
+    progress, checkpoint = run(ball, tmp_path, config)
+    assert modes == [True] * n_free + [False] * (4 - n_free)
+    measured = [step for step in progress if step.unit == "batches"]
+    assert len(measured) == 10 * n_measured
+    # the statistics are averages of the batches that measured them, and of no others
+    assert checkpoint.weights["stage1.enc1.0.1.num_batches_tracked"] == 10

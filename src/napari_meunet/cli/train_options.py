@@ -28,6 +28,11 @@ LEARNING = {
         "the model is the average of the last weights, reaching back over about "
         "1 / (1 - DECAY) steps; 0 takes the very last",
     ),
+    "fixed_statistics": (
+        "FRACTION",
+        "last part of the steps of each stage, 0 to 1, in which grey values are "
+        "normalised as they are when the model is used, and not cube by cube",
+    ),
     "validation_steps": ("N", "steps between two measurements on --validation"),
     "seed": ("N", "another number makes other random choices"),
 }

@@ -45,7 +45,7 @@ def open_tiff(path: Path, shape: Shape, *, writable: bool) -> LabelMap:
     remedy = "restore the file, or remove the folder to start anew"
     try:
         found = tifffile.memmap(path, mode="r")
-    except (OSError, ValueError) as error:  # TiffFileError is a ValueError
+    except (OSError, ValueError, tifffile.TiffFileError) as error:
         raise MeUNetError(
             f"{path} must be an uncompressed TIFF that can be mapped into memory, got "
             f"{error}; {remedy}"

@@ -87,32 +87,56 @@ class Fit:
         self._saved = time.monotonic()
 
     def run(self, phase: int, objective: Objective, n_steps: int) -> Steps:
-        """Fit one objective, from the step where it stopped."""
-        state = self._state
-        if phase != state.phase:
-            state.begin(phase)
-        stepper = Stepper(self._fabric, objective, self._config, state)
-        batches = self._batches(phase, range(state.step, n_steps))
+        """Fit one objective, from the step where it stopped.
+
+        The BatchNorm statistics are measured before the steps with fixed ones, and at
+        the end where there are none.
+        """
+        if phase != self._state.phase:
+            self._state.begin(phase)
+        stepper = Stepper(self._fabric, objective, self._config, self._state)
         try:
-            for image, labels in batches:
-                if state.n_failures == self._config.patience:
-                    break
-                loss = stepper.step(image, labels, state.step / n_steps)
-                state.step += 1
-                state.loss += (loss - state.loss) / min(state.step, AVERAGED_LOSSES)
-                scores = self._validate(stepper, n_steps)
-                self._save_now_and_then(stepper)
-                metrics = {"loss": state.loss, **scores}
-                yield Progress(state.step, n_steps, "steps", objective.name, metrics)
+            yield from self._fit(stepper, objective, n_steps)
         except GeneratorExit:
             self._save(stepper)
             raise
+
+    def _fit(self, stepper: Stepper, objective: Objective, n_steps: int) -> Steps:
+        state = self._state
+        n_free = round(n_steps * (1 - self._config.fixed_statistics))
+        yield from self._take_steps(stepper, objective, n_steps, until=n_free)
+        if state.step >= n_free < n_steps:
+            if state.step == n_free:
+                state.best, state.n_failures = None, 0
+                yield from self._measure_statistics(objective, n_steps)
+            for norm in norms(objective):
+                norm.eval()
+            yield from self._take_steps(stepper, objective, n_steps, until=n_steps)
         self._save(stepper)
         stepper.finish(state.best)
-        yield from self._calibrate(phase, objective, n_steps)
+        if norms(objective):
+            yield from self._measure_statistics(objective, n_steps)
+        objective.eval()
 
-    def _batches(self, phase: int, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
+    def _take_steps(
+        self, stepper: Stepper, objective: Objective, n_steps: int, *, until: int
+    ) -> Steps:
+        """Take the steps up to `until` of the phase's `n_steps`."""
+        state = self._state
+        for image, labels in self._batches(range(state.step, until)):
+            if state.n_failures == self._config.patience:
+                break
+            loss = stepper.step(image, labels, state.step / n_steps)
+            state.step += 1
+            state.loss += (loss - state.loss) / min(state.step, AVERAGED_LOSSES)
+            scores = self._validate(stepper, n_steps)
+            self._save_now_and_then(stepper)
+            metrics = {"loss": state.loss, **scores}
+            yield Progress(state.step, n_steps, "steps", objective.name, metrics)
+
+    def _batches(self, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield augmented batches on the device."""
+        phase = self._state.phase
         key = (self._config.seed, phase, self._fabric.global_rank)
         batches = Batches(self._sampler, self._config.batch_size, key)
         size = self._config.expanded_size if phase == 0 else self._config.patch_size
@@ -160,8 +184,8 @@ class Fit:
             self._state.cascade = self._cascade.state_dict()
             self._state.save()
 
-    def _calibrate(self, phase: int, objective: Objective, n_steps: int) -> Steps:
-        """Replace the running statistics by plain averages at the final weights.
+    def _measure_statistics(self, objective: Objective, n_steps: int) -> Steps:
+        """Replace the running statistics by plain averages at the present weights.
 
         With few patches a step the exponential average is noisy, and it lags behind.
         """
@@ -172,10 +196,9 @@ class Fit:
             norm.momentum = None  # averages all batches with equal weight
         steps = range(n_steps, n_steps + CALIBRATION_STEPS)
         message = f"{objective.name}, statistics"
-        for done, (image, labels) in enumerate(self._batches(phase, steps), start=1):
+        for done, (image, labels) in enumerate(self._batches(steps), start=1):
             with torch.no_grad(), self._fabric.autocast():
                 objective(image, labels)
             yield Progress(done, len(steps), "batches", message)
         for norm, momentum in zip(gathering, momenta, strict=True):
             norm.momentum = momentum
-        objective.eval()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
@@ -21,6 +22,7 @@ DAMAGED = (
     TypeError,
     ValueError,
     struct.error,
+    tifffile.TiffFileError,
 )
 """What decoders raise on damaged files."""
 
