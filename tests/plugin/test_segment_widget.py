@@ -12,6 +12,12 @@ from napari.layers import Layer
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.labels.folder import labels_folder
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.network.card import SpacingRange
+from napari_meunet.network.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from napari_meunet.plugin.layers import scan_layers, store_of, volume_of
 from napari_meunet.plugin.segmentation import finished_now
 from napari_meunet.plugin.widgets import segment as dock
@@ -109,6 +115,20 @@ def test_the_plan_is_shown_before_the_run(widget, viewer, scan, qtbot):
     wait_for_plan(widget, qtbot)
     assert "cpu" in widget.plan.text()
     assert not labels_folder(scan).exists()
+
+
+def test_voxels_unlike_those_of_training_are_told_with_the_plan(
+    widget, viewer, scan, model, tmp_path, qtbot
+):
+    checkpoint = load_checkpoint(model)
+    trained = SpacingRange(finest=(900.0,) * 3, coarsest=(1000.0,) * 3)
+    card = checkpoint.card.model_copy(update={"spacing": trained})
+    other = tmp_path / "coarse.safetensors"
+    save_checkpoint(Checkpoint(checkpoint.weights, card), other)
+    widget.model.model = str(other)
+    add_scan(viewer, scan)
+    wait_for_plan(widget, qtbot)
+    assert "trained on 900 x 900 x 900 um (z, y, x) to 1000" in widget.plan.text()
 
 
 def test_a_device_that_is_not_there_is_told_in_the_dock(widget, viewer, scan, qtbot):

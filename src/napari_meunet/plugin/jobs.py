@@ -8,7 +8,7 @@ aborts.
 """
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from enum import Enum
 from time import monotonic
@@ -21,9 +21,7 @@ from superqt.utils import FunctionWorker, GeneratorWorker
 from superqt.utils import create_worker as create_unlisted_worker
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.progress import Progress
-
-Steps = Generator[Progress, None, None]
+from napari_meunet.progress import Progress, Steps
 
 YIELD_SECONDS = 0.1
 """At least this long between two yields; a yield is where pause and cancel act."""

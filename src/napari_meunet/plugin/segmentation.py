@@ -8,10 +8,10 @@ from napari.layers import Layer
 
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.network.card import Card
-from napari_meunet.plugin.jobs import Steps
+from napari_meunet.network.spacing import spacing_remark
 from napari_meunet.plugin.layers import labels_layer
 from napari_meunet.plugin.torch_import import import_torch
-from napari_meunet.progress import Progress
+from napari_meunet.progress import Progress, Steps
 
 if TYPE_CHECKING:
     from napari_meunet.inference.plan import Plan
@@ -54,15 +54,18 @@ class Forecast:
         What the engine decided.
     finished
         Fraction of the labels that an interrupted run of the same kind has left.
+    remark
+        What a person should know before the run; empty if nothing.
     """
 
     plan: "Plan"
     finished: float
+    remark: str
 
     @property
     def summary(self) -> str:
         """The plan in words."""
-        return f"{self.plan}."
+        return f"{self.plan}." + (f"\nBeware: {self.remark}." if self.remark else "")
 
     @property
     def action(self) -> str:
@@ -108,8 +111,10 @@ def forecast(task: Task) -> Forecast:
         folder belong to another scan.
     """
     import_torch()
+    spacing = task.volume.spacing
+    remark = spacing_remark(task.card, spacing.zyx if spacing else None)
     if not task.folder.exists():
-        return Forecast(_new_plan(task), 0.0)
+        return Forecast(_new_plan(task), 0.0, remark)
     from napari_meunet.inference.segment import next_run
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.network.checkpoint import load_checkpoint
@@ -118,7 +123,8 @@ def forecast(task: Task) -> Forecast:
         store.require_scan(task.volume)
         checkpoint = load_checkpoint(task.model)
         plan, n_finished = next_run(task.volume, checkpoint, task.config, store)
-    return Forecast(plan, n_finished / (len(plan.columns) * task.volume.shape[0]))
+    n_planes = len(plan.columns) * task.volume.shape[0]
+    return Forecast(plan, n_finished / n_planes, remark)
 
 
 def _new_plan(task: Task) -> "Plan":
