@@ -186,6 +186,8 @@ def test_classes_are_named_where_names_are_known(tmp_path, capsys):
         assert ovary.split()[:3] == ["ovary", "0.0000", "0.0000"]
         assert other.split() == ["7", "1.0000", "1.0000", "+0.0%", "0", "1.0000"]
         assert note == "HD95 in voxels; surface Dice within 1 voxels"
+    exact = printed(capsys, "evaluate", *pair, "--tolerance", 0).splitlines()
+    assert exact[-1] == "HD95 in voxels; surface Dice within 0 voxels"
     found = json.loads(printed(capsys, "evaluate", *pair, "--json"))
     assert {value: row["name"] for value, row in found.items()} == {
         "1": "gut",

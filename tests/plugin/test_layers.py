@@ -110,7 +110,8 @@ def test_chunks_smaller_than_a_plane_are_left_to_the_cache_of_napari(voxels):
 
 def test_a_constant_volume_can_be_shown():
     volume = Volume.from_array(np.zeros((4, 5, 6), np.uint8))
-    Layer.create(*image_layer(volume))
+    low, high = Layer.create(*image_layer(volume)).contrast_limits
+    assert low < high
 
 
 def test_painting_is_on_the_disk_at_once_and_undo_takes_it_back(store, viewer):

@@ -13,7 +13,7 @@ from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.training.agreement import Agreement, agreement
 from napari_meunet.volume.open import open_volume
-from napari_meunet.volume.volume import Planes, Spacing
+from napari_meunet.volume.volume import GIVEN, Planes, Spacing
 
 COLUMNS = {
     "dice": "Dice",
@@ -68,10 +68,10 @@ class _Opened:
 def run(options: argparse.Namespace) -> None:
     """Print a row for every class."""
     with _opened(options.labels) as labels, _opened(options.reference) as reference:
-        given = Spacing(tuple(options.spacing), "given") if options.spacing else None
+        given = Spacing(tuple(options.spacing), GIVEN) if options.spacing else None
         spacing = given or labels.spacing or reference.spacing
         zyx = spacing.zyx if spacing else (1.0, 1.0, 1.0)
-        tolerance = options.tolerance or max(zyx)
+        tolerance = max(zyx) if options.tolerance is None else options.tolerance
         rows = agreement(labels.planes, reference.planes, zyx, tolerance)
     names = reference.names | labels.names
     if options.json:

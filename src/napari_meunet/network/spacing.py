@@ -6,7 +6,7 @@ from napari_meunet.words import spacing_in_words
 TOLERATED = 1.5
 """Factor beyond the spacings of training that needs no remark.
 
-A network knows things by their size in voxels, and augmentation does not vary it: a
+A network knows things by their size in voxels, and augmentation varies it little: a
 model trained on phantoms 112 voxels wide, and few others, failed on one of 64, a factor
 of 1.75.
 """

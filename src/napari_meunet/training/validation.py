@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.training.metrics import N_VALUES
+from napari_meunet.training.metrics import N_VALUES, confusion
 from napari_meunet.training.patches import Specimen
 from napari_meunet.training.sparse import IGNORE
 
@@ -38,8 +38,8 @@ def validation_dice(
         table = np.zeros((N_VALUES, N_VALUES), np.int64)
         for start in _windows(specimen.image.shape, size):
             image, labels = specimen.patch(start, size)
-            found, known = predict(image), labels != IGNORE
-            np.add.at(table, (found[known], labels[known]), 1)
+            table += confusion(predict(image), labels)
+        table[:, IGNORE] = 0
         for value in specimen.voxels.keys() - {0}:
             total = table[value].sum() + table[:, value].sum()
             scores.setdefault(value, []).append(2 * table[value, value] / total)
