@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_meunet.training.losses import dice_loss, segmentation_loss
-from napari_meunet.training.sparse import IGNORE
+from napari_meunet.training.patches.sparse import IGNORE
 
 
 def certain(labels: torch.Tensor, n_classes: int) -> torch.Tensor:

@@ -15,8 +15,8 @@ from napari_meunet.export.picture import save_picture
 from napari_meunet.labels.folder import labels_folder
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import BUNDLED
-from napari_meunet.training.metrics import overlap
-from napari_meunet.training.phantom import make_phantom
+from napari_meunet.training.evaluation.metrics import overlap
+from napari_meunet.training.phantoms.phantom import make_phantom
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing
 from napari_meunet.words import size_in_words

@@ -11,7 +11,7 @@ from napari_meunet.cli.parser import Subparsers
 from napari_meunet.cli.terminal import add_json, remark
 from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.training.agreement import Agreement, agreement
+from napari_meunet.training.evaluation.agreement import Agreement, agreement
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import GIVEN, Planes, Spacing
 

@@ -8,7 +8,7 @@ from napari_meunet.cli.parser import Parser, Subparsers, natural
 from napari_meunet.cli.terminal import show
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import export_labels, require_absent
-from napari_meunet.training.phantom import make_phantom
+from napari_meunet.training.phantoms.phantom import make_phantom
 from napari_meunet.volume.volume import Spacing
 
 LABELS_SUFFIX = "_labels"

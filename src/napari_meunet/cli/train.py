@@ -21,7 +21,7 @@ from napari_meunet.export.export import require_absent
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import COLORS, Card, SpacingRange
 from napari_meunet.progress import Steps
-from napari_meunet.training.metrics import Overlap, overlap
+from napari_meunet.training.evaluation.metrics import Overlap, overlap
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Volume
 
@@ -73,7 +73,7 @@ def _opened(
     options: argparse.Namespace, scan: Path, labels: Path
 ) -> tuple[Volume, Volume]:
     """Open a scan and its labels as training shall see them."""
-    from napari_meunet.training.sparse import only_painted_planes
+    from napari_meunet.training.patches.sparse import only_painted_planes
 
     drawn = open_volume(labels)
     if options.painted_planes:

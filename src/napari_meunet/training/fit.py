@@ -14,13 +14,14 @@ from torch import Tensor
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.progress import Progress, Steps
-from napari_meunet.training.augmentation import Augmentation
-from napari_meunet.training.batches import Batches, read_ahead
+from napari_meunet.training.evaluation.validation import validation_dice
 from napari_meunet.training.objectives import Objective, norms
-from napari_meunet.training.patches import PatchSampler, Specimen
+from napari_meunet.training.patches.augmentation import Augmentation
+from napari_meunet.training.patches.batches import Batches, read_ahead
+from napari_meunet.training.patches.sampler import PatchSampler
+from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.state import TrainingState
 from napari_meunet.training.stepper import Stepper
-from napari_meunet.training.validation import validation_dice
 
 CALIBRATION_STEPS = 100
 """Batches over which the final BatchNorm statistics are averaged."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_meunet.training.sparse import IGNORE
+from napari_meunet.training.patches.sparse import IGNORE
 
 
 def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:

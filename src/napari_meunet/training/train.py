@@ -24,7 +24,7 @@ from napari_meunet.training.objectives import (
     Stage1Objective,
     Stage2Objective,
 )
-from napari_meunet.training.patches import Specimen
+from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.state import TrainingState
 from napari_meunet.training.stepper import make_fabric
 from napari_meunet.volume.volume import Volume

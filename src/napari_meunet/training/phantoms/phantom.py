@@ -1,8 +1,8 @@
 """Synthetic fly scans with true labels, for samples, tests and training.
 
-The anatomy comes from `napari_meunet.training.fly.anatomy`: a grown fly, or one whose
-gut and ovaries are the meshes of a real fly. The picture comes from
-`napari_meunet.training.fly.appearance`. The two share nothing but the tissues.
+The anatomy comes from `napari_meunet.training.phantoms.anatomy`: a grown fly, or one
+whose gut and ovaries are the meshes of a real fly. The picture comes from
+`napari_meunet.training.phantoms.appearance`. The two share nothing but the tissues.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import LabelClass, Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.fly.anatomy import Tissue, TissueMap, draw_anatomy
-from napari_meunet.training.fly.appearance import set_up_scanner
-from napari_meunet.training.fly.body import place
-from napari_meunet.training.fly.enlarge import enlarge
-from napari_meunet.training.fly.meshes import Split, fly_names
+from napari_meunet.training.phantoms.anatomy import Tissue, TissueMap, draw_anatomy
+from napari_meunet.training.phantoms.appearance import set_up_scanner
+from napari_meunet.training.phantoms.body import place
+from napari_meunet.training.phantoms.enlarge import enlarge
+from napari_meunet.training.phantoms.meshes import Split, fly_names
 
 CLASSES = (
     LabelClass(value=0, name="background", color="#000000"),

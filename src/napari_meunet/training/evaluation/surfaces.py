@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from napari_meunet.training.metrics import checked, require_same_shape
+from napari_meunet.training.evaluation.metrics import checked, require_same_shape
 from napari_meunet.volume.volume import Planes
 
 OUTSIDE = -1

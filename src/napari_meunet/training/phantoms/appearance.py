@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_meunet.config import Shape
-from napari_meunet.training.fly.anatomy import Tissue, TissueMap
-from napari_meunet.training.fly.body import Floats
+from napari_meunet.training.phantoms.anatomy import Tissue, TissueMap
+from napari_meunet.training.phantoms.body import Floats
 
 TILE = 96
 """Edge of the periodic textures in voxels."""

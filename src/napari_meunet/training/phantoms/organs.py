@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator, make_interp_spline
 from scipy.spatial.transform import Rotation
 
-from napari_meunet.training.fly.body import Body, Ellipsoid, Floats, Frame
-from napari_meunet.training.fly.meshes import read_obj, voxelise
+from napari_meunet.training.phantoms.body import Body, Ellipsoid, Floats, Frame
+from napari_meunet.training.phantoms.meshes import read_obj, voxelise
 
 Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]
@@ -140,8 +140,8 @@ def real_organs(
     Parameters
     ----------
     folder, name
-        See `napari_meunet.training.fly.meshes.fly_names`. Vertices are in mm with the
-        length of the fly along the last axis and both organs in one frame.
+        See `napari_meunet.training.phantoms.meshes.fly_names`. Vertices are in mm with
+        the length of the fly along the last axis and both organs in one frame.
     frame, body
         Where the organs go. They are stretched along the body to reach from the
         thorax to the tail, straightened a little, and made slim enough to fit.

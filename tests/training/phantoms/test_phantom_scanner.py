@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_meunet.training.fly.anatomy import Tissue
-from napari_meunet.training.fly.appearance import periodic_texture, set_up_scanner
+from napari_meunet.training.phantoms.anatomy import Tissue
+from napari_meunet.training.phantoms.appearance import periodic_texture, set_up_scanner
 
 SHAPE = (24, 41, 41)
 

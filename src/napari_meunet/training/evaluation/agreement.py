@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from napari_meunet.training.metrics import overlap
-from napari_meunet.training.surfaces import surface_distances
+from napari_meunet.training.evaluation.metrics import overlap
+from napari_meunet.training.evaluation.surfaces import surface_distances
 from napari_meunet.volume.volume import Planes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.metrics import checked
+from napari_meunet.training.evaluation.metrics import checked
 from napari_meunet.volume.volume import Planes, Volume
 
 IGNORE = 255

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.surfaces import surface_distances, surface_voxels
+from napari_meunet.training.evaluation.surfaces import surface_distances, surface_voxels
 
 UNIT = (1.0, 1.0, 1.0)
 SPACING = (3.0, 0.5, 1.25)

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.fly.meshes import fly_names, read_obj, voxelise
+from napari_meunet.training.phantoms.meshes import fly_names, read_obj, voxelise
 
 CORNERS = np.array([[z, y, x] for z in (0, 1) for y in (0, 1) for x in (0, 1)], float)
 SQUARES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4)]

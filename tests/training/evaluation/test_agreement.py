@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_meunet.training.agreement import Agreement, agreement
+from napari_meunet.training.evaluation.agreement import Agreement, agreement
 
 SPACING = (3.0, 2.0, 1.0)
 

@@ -5,9 +5,13 @@ import pytest
 from scipy import ndimage
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.fly.anatomy import Tissue, draw_anatomy
-from napari_meunet.training.fly.body import place
-from napari_meunet.training.phantom import CLASSES, LABEL_OF_TISSUE, make_phantom
+from napari_meunet.training.phantoms.anatomy import Tissue, draw_anatomy
+from napari_meunet.training.phantoms.body import place
+from napari_meunet.training.phantoms.phantom import (
+    CLASSES,
+    LABEL_OF_TISSUE,
+    make_phantom,
+)
 
 SHAPE = (96, 64, 64)
 

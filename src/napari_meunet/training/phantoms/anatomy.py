@@ -14,7 +14,7 @@ from scipy.ndimage import (
 from scipy.spatial import cKDTree
 
 from napari_meunet.config import Shape
-from napari_meunet.training.fly.body import (
+from napari_meunet.training.phantoms.body import (
     Body,
     Box,
     Ellipsoid,
@@ -22,8 +22,8 @@ from napari_meunet.training.fly.body import (
     Frame,
     grow_body,
 )
-from napari_meunet.training.fly.enlarge import spline
-from napari_meunet.training.fly.organs import (
+from napari_meunet.training.phantoms.enlarge import spline
+from napari_meunet.training.phantoms.organs import (
     Mask,
     Organs,
     grow_organs,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.metrics import Overlap, confusion, overlap
+from napari_meunet.training.evaluation.metrics import Overlap, confusion, overlap
 
 
 def test_two_by_two_by_two_by_hand():

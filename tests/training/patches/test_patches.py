@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.patches import PatchSampler, Specimen, read_box
+from napari_meunet.training.patches.sampler import PatchSampler
+from napari_meunet.training.patches.specimen import Specimen, read_box
 from napari_meunet.volume.volume import Volume
 
 

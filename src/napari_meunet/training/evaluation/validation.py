@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.training.metrics import N_VALUES, confusion
-from napari_meunet.training.patches import Specimen
-from napari_meunet.training.sparse import IGNORE
+from napari_meunet.training.evaluation.metrics import N_VALUES, confusion
+from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.patches.specimen import Specimen
 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 """From an image ``(z, y, x)`` in [0, 1] to its labels."""

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_meunet.training.augmentation import Augmentation
-from napari_meunet.training.sparse import IGNORE
+from napari_meunet.training.patches.augmentation import Augmentation
+from napari_meunet.training.patches.sparse import IGNORE
 
 CORNER = torch.zeros(8, 8, 8, dtype=torch.uint8)
 """Three arms of different length: its mirror image is another body."""
@@ -21,7 +21,7 @@ def handedness(labels):
 
 
 def test_without_deformation_image_and_labels_move_together(monkeypatch):
-    monkeypatch.setattr("napari_meunet.training.augmentation.BLURRED", 0)
+    monkeypatch.setattr("napari_meunet.training.patches.augmentation.BLURRED", 0)
     seen = set()
     for seed in range(60):
         image = (CORNER > 0).float()[None, None]
@@ -77,8 +77,10 @@ def test_what_is_turned_in_from_beyond_the_patch_has_no_label():
 
 def test_without_turn_zoom_and_bend_a_deformed_patch_is_the_centre(monkeypatch):
     for name in ("GREATEST_TURN", "GREATEST_SHIFT"):
-        monkeypatch.setattr(f"napari_meunet.training.augmentation.{name}", 0.0)
-    monkeypatch.setattr("napari_meunet.training.augmentation.GREATEST_ZOOM", 1.0)
+        monkeypatch.setattr(f"napari_meunet.training.patches.augmentation.{name}", 0.0)
+    monkeypatch.setattr(
+        "napari_meunet.training.patches.augmentation.GREATEST_ZOOM", 1.0
+    )
     labels = torch.randint(0, 5, (1, 20, 20, 20), dtype=torch.uint8)
     image = torch.rand(1, 1, 20, 20, 20)
     for seed in range(5):

@@ -1,6 +1,5 @@
-"""Random training patches, read on the fly from lazily opened volumes."""
+"""Scans with labels, opened lazily, from which patches are cut."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import IntensityRule
-from napari_meunet.training.sparse import IGNORE
+from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Planes, Volume
 
@@ -126,69 +125,6 @@ def _smallest(keys: NDArray[Any]) -> NDArray[np.intp]:
     if len(keys) <= VOXELS_PER_CLASS:
         return np.arange(len(keys))
     return np.argpartition(keys, VOXELS_PER_CLASS)[:VOXELS_PER_CLASS]
-
-
-class PatchSampler:
-    """Draws random patches of random specimens.
-
-    It has no state: the same generator and turn give the same patch, so that a
-    training can be resumed at any step.
-
-    Parameters
-    ----------
-    specimens
-        At least one.
-    foreground
-        Fraction of patches centred on a labelled voxel.
-    """
-
-    def __init__(self, specimens: Sequence[Specimen], foreground: float) -> None:
-        self._specimens = specimens
-        self._foreground = foreground
-
-    def draw(
-        self, size: int, rng: np.random.Generator, turn: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return an image patch scaled to [0, 1] and its labels, both ``(size,) * 3``.
-
-        Beyond the volume lie zeros: air, and background.
-
-        Parameters
-        ----------
-        size
-            Edge in voxels.
-        rng
-            Source of randomness.
-        turn
-            Whose turn it is: counts through the classes.
-        """
-        specimen = self._specimens[int(rng.integers(len(self._specimens)))]
-        start = self._center(specimen, rng, turn) - size // 2
-        start += rng.integers(-size // 4, size // 4 + 1, 3)
-        start = _kept_inside(start, size, specimen.image.shape)
-        return specimen.patch(start, size)
-
-    def _center(
-        self, specimen: Specimen, rng: np.random.Generator, turn: int
-    ) -> NDArray[np.intp]:
-        anywhere = rng.random() >= self._foreground
-        if anywhere and not specimen.is_sparse:
-            return rng.integers(specimen.image.shape)
-        classes = sorted(value for value in specimen.voxels if value) or [0]
-        value = classes[turn % len(classes)]
-        if anywhere and 0 in specimen.voxels:
-            value = 0
-        positions = specimen.voxels[value]
-        center: NDArray[np.intp] = positions[rng.integers(len(positions))]
-        return center
-
-
-def _kept_inside(
-    start: NDArray[np.intp], size: int, shape: tuple[int, ...]
-) -> NDArray[np.intp]:
-    """Move a box into the volume where it fits, else centre the volume in it."""
-    room = np.array(shape) - size
-    return np.where(room >= 0, np.clip(start, 0, np.maximum(room, 0)), room // 2)
 
 
 def read_box(planes: Planes, start: NDArray[np.intp], size: int) -> NDArray[Any]:

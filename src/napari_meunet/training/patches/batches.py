@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_meunet.training.patches import PatchSampler
+from napari_meunet.training.patches.sampler import PatchSampler
 
 T = TypeVar("T")
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from napari_meunet.training.augmentation import Augmentation
-from napari_meunet.training.sparse import IGNORE
-from napari_meunet.training.synthesis import synthesised
+from napari_meunet.training.patches.augmentation import Augmentation
+from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.patches.synthesis import synthesised
 
 
 def made(labels, seed):
@@ -20,7 +20,7 @@ def block():
 @pytest.fixture
 def _perfect_scanner(monkeypatch):
     monkeypatch.setattr(
-        "napari_meunet.training.synthesis._scanned", lambda image, _: image
+        "napari_meunet.training.patches.synthesis._scanned", lambda image, _: image
     )
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_meunet.training.sparse import IGNORE
-from napari_meunet.training.synthesis import synthesised
+from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.patches.synthesis import synthesised
 
 MARGIN = 1.25
 """A patch to be turned or zoomed is cut out so much larger."""

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_meunet.training.fly.body import Ellipsoid, place
-from napari_meunet.training.fly.enlarge import enlarge, spline
-from napari_meunet.training.fly.organs import resample, tube
+from napari_meunet.training.phantoms.body import Ellipsoid, place
+from napari_meunet.training.phantoms.enlarge import enlarge, spline
+from napari_meunet.training.phantoms.organs import resample, tube
 
 
 def grid(shape, factor=1, seed=1):

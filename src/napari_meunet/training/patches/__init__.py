@@ -1,0 +1,1 @@
+"""What a network is trained on: patches of specimens, and what is done to them."""

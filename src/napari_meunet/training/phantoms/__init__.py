@@ -1,0 +1,1 @@
+"""Phantom flies: body, organs, tissues and how a scanner shows them."""
