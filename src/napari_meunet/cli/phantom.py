@@ -6,14 +6,10 @@ from pathlib import Path
 from napari_meunet.atomic import writing
 from napari_meunet.cli.parser import Parser, Subparsers, natural
 from napari_meunet.cli.terminal import show
-from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import export_labels, require_absent
 from napari_meunet.training.phantoms.phantom import make_phantom
+from napari_meunet.training.scans import LABELS_SUFFIX
 from napari_meunet.volume.volume import Spacing
-
-LABELS_SUFFIX = "_labels"
-"""`fly.tif` goes with `fly_labels.tif`, here and in `meunet train`."""
-
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command."""
@@ -49,6 +45,13 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="N",
         help="how many phantoms, numbered from --seed on (default %(default)s)",
     )
+    parser.add_argument(
+        "--scanner",
+        type=natural,
+        metavar="N",
+        help="all of them look like scans of one laboratory, another number of another "
+        "one; if not given, each phantom has a contrast and artefacts of its own",
+    )
     _add_organs(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace old ones")
     parser.set_defaults(run=run)
@@ -78,7 +81,11 @@ def run(options: argparse.Namespace) -> None:
         require_absent(path, overwrite=options.overwrite)
     for seed in seeds:
         phantom = make_phantom(
-            tuple(options.shape), seed, organs=options.organs, split=options.split
+            tuple(options.shape),
+            seed,
+            organs=options.organs,
+            split=options.split,
+            scanner=options.scanner,
         )
         spacing = Spacing(phantom.spacing, "phantom")
         arrays = phantom.image, phantom.labels
@@ -91,24 +98,3 @@ def _paths(folder: Path, seed: int) -> tuple[Path, Path]:
     """Return where the scan and the labels of a phantom go."""
     name = f"phantom_{seed:04d}"
     return folder / f"{name}.tif", folder / f"{name}{LABELS_SUFFIX}.tif"
-
-
-def labelled_scans(folder: Path) -> list[tuple[Path, Path]]:
-    """Return the scans of a folder that have labels beside them, in name order.
-
-    Raises
-    ------
-    MeUNetError
-        If there is none.
-    """
-    pairs = []
-    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*")):
-        scan = labels.with_name(labels.name.replace(f"{LABELS_SUFFIX}.", "."))
-        if scan.exists():
-            pairs.append((scan, labels))
-    if not pairs:
-        raise MeUNetError(
-            f"a training folder must hold scans with labels beside them (fly.tif and "
-            f"fly{LABELS_SUFFIX}.tif), got {str(folder)!r} without any; check the path"
-        )
-    return pairs

@@ -42,6 +42,23 @@ def test_seeds_give_different_flies(phantoms):
         assert (one.image != other.image).mean() > 0.5
 
 
+def test_a_scanner_changes_the_picture_and_not_the_fly(phantoms):
+    same = make_phantom(SHAPE, 3, scanner=5)
+    np.testing.assert_array_equal(same.labels, phantoms[3].labels)
+    assert (same.image != phantoms[3].image).any()
+
+
+def test_one_scanner_shows_an_organ_alike_in_every_fly():
+    def contrast(seed, scanner):
+        phantom = make_phantom(SHAPE, seed, scanner=scanner)
+        ovary = phantom.image[phantom.labels == 2].mean()
+        return ovary / phantom.image[phantom.labels == 1].mean()
+
+    one = [contrast(seed, 5) for seed in range(4)]
+    many = [contrast(seed, None) for seed in range(4)]
+    assert np.std(one) < np.std(many) / 2
+
+
 def test_gut_and_ovary_each_take_one_to_six_per_cent(phantoms):
     for phantom in phantoms:
         parts = np.bincount(phantom.labels.ravel(), minlength=3) / phantom.labels.size

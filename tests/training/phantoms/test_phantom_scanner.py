@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from napari_meunet.training.phantoms.anatomy import Tissue
-from napari_meunet.training.phantoms.appearance import periodic_texture, set_up_scanner
+from napari_meunet.training.phantoms.appearance import (
+    SPECIMEN_CHANGE,
+    periodic_texture,
+    set_up_scanner,
+)
 
 SHAPE = (24, 41, 41)
 
@@ -70,3 +74,19 @@ def test_a_texture_continues_across_its_borders(rng):
     inside = np.abs(np.diff(texture, axis=1)).mean()
     across = np.abs(texture[:, 0] - texture[:, -1]).mean()
     assert across == pytest.approx(inside, rel=0.1)
+
+
+def test_scans_of_one_scanner_differ_a_little_in_grey_and_in_the_place_of_texture(
+    scanner,
+):
+    first, second = (
+        scanner.for_specimen(np.random.default_rng(seed)) for seed in (1, 2)
+    )
+    ratio = first.means / second.means
+    assert np.abs(ratio - 1).max() < 6 * SPECIMEN_CHANGE
+    assert (ratio != 1).all()
+    assert first.blur == second.blur == scanner.blur
+    np.testing.assert_array_equal(first.grains, second.grains)
+    for one, other in zip(first.tiles, second.tiles, strict=True):
+        np.testing.assert_array_equal(np.sort(one, None), np.sort(other, None))
+        assert (one != other).any()

@@ -1,6 +1,7 @@
 """From tissues to the grey values of a microCT scan, with the artefacts of one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,10 @@ GRAIN: dict[Tissue, tuple[float, float, float, float]] = {
 """Deviation of the grey value by each of `TEXTURES`."""
 
 
+SPECIMEN_CHANGE = 0.03
+"""Deviation of a tissue's grey value from fly to fly in one scanner (our choice)."""
+
+
 @dataclass(frozen=True)
 class Scanner:
     """One scan's random settings; every method is a part of the picture's formation.
@@ -89,6 +94,24 @@ class Scanner:
     def margin(self) -> int:
         """Return the planes on either side that the blur of a plane needs."""
         return int(4 * self.blur + 0.5)
+
+    def for_specimen(self, rng: np.random.Generator) -> Self:
+        """Return the scanner as it takes another specimen, stained a little otherwise.
+
+        Contrast, sharpness and the strength of every artefact stay; the grey values
+        differ by `SPECIMEN_CHANGE`, and textures and rings lie elsewhere.
+        """
+        change = rng.normal(1, SPECIMEN_CHANGE, self.means.shape)
+        return replace(
+            self,
+            means=(self.means * change).astype(np.float32),
+            tiles=tuple(
+                np.roll(t, rng.integers(TILE, size=3), (0, 1, 2)) for t in self.tiles
+            ),
+            rings=self.rings
+            * rng.choice((-1, 1), (len(self.rings), 1)).astype(np.float32),
+            waves=np.column_stack([rng.uniform(0, 2, 3), rng.uniform(0, 1, 3)]),
+        )
 
     def paint(self, tissue: TissueMap, start: int) -> Floats:
         """Return the attenuation of tissue planes that begin at plane `start`."""
