@@ -1,5 +1,7 @@
 """What the user asks for, as frozen models with JSON in and out."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -119,7 +121,7 @@ class TrainingConfig(Frozen):
     patch_size
         Edge of the cubic local patch in voxels, a multiple of 16.
     expanded_size
-        Edge of the expanded patch around the same centre, a multiple of 32. The
+        Edge of the expanded patch around the same centre, a multiple of 16. The
         notebook takes 1.5 times the local patch; equal sizes switch it off.
     batch_size
         Patches per step and device.
@@ -139,13 +141,29 @@ class TrainingConfig(Frozen):
     fixed_statistics
         Fraction of each phase, at its end, in which BatchNorm normalises by fixed
         statistics, as it does when the network is used, and not by those of the batch.
+    measured_statistics
+        Whether the statistics that are kept are measured at the final weights. False
+        keeps BatchNorm's running averages, as the notebook does.
     fusion
         How the stages are joined, see `napari_meunet.network.cascade`.
+    sampling
+        ``"balanced"`` draws random patches, see `foreground`; ``"windows"`` shows the
+        regular windows of the notebook, see `napari_meunet.training.patches.windows`.
     foreground
-        Fraction of patches centred on a labelled voxel, the classes in turn.
+        Fraction of balanced patches centred on a labelled voxel, the classes in turn.
+    cross_entropy
+        ``"plain"``, or ``"weighted"`` by how rare a class is, as in the notebook, see
+        `napari_meunet.training.losses.class_weights`.
+    normalise
+        Whether intensities are scaled by the percentiles of each scan. False feeds raw
+        grey values of 8 bits, as the notebook does.
+    augmentation
+        ``"full"`` flips and turns by right angles always, changes the grey values, and
+        bends a fraction `deform`; ``"affine"`` turns and scales a fraction `deform`,
+        and does no more, as the notebook does (cell 2).
     deform
-        Fraction of patches that are turned, zoomed and bent by any amount; flips and
-        right angles come always.
+        Fraction of patches that are turned, zoomed and, if the augmentation is full,
+        bent by any amount.
     synthetic
         Fraction of patches whose image is made up from the labels, with random
         contrasts and artefacts; 1 learns from label maps alone.
@@ -161,12 +179,16 @@ class TrainingConfig(Frozen):
         Seed of weights, patches and augmentation.
     device
         As in `SegmentationConfig`.
+    memory
+        Bytes that a process may take on the device where it computes; None takes most
+        of what is free on a CUDA device, and half on another. What does not fit is
+        computed twice; what is learnt does not depend on it.
     n_devices, n_nodes
         CUDA devices of each computer, and computers.
     """
 
     patch_size: Annotated[int, Field(ge=32, multiple_of=16)] = 64
-    expanded_size: Annotated[int, Field(ge=32, multiple_of=32)] = 96
+    expanded_size: Annotated[int, Field(ge=32, multiple_of=16)] = 96
     batch_size: PositiveInt = 2
     stage1_steps: NonNegativeInt = 2000
     stage2_steps: NonNegativeInt = 1000
@@ -175,8 +197,13 @@ class TrainingConfig(Frozen):
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
     fixed_statistics: Annotated[float, Field(ge=0, le=1)] = 0.25
+    measured_statistics: bool = True
     fusion: Literal["post", "pre", "none"] = "post"
+    sampling: Literal["balanced", "windows"] = "balanced"
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.75
+    cross_entropy: Literal["plain", "weighted"] = "plain"
+    normalise: bool = True
+    augmentation: Literal["full", "affine"] = "full"
     deform: Annotated[float, Field(ge=0, le=1)] = 0.3
     synthetic: Annotated[float, Field(ge=0, le=1)] = 0.0
     mirror: bool = True
@@ -184,6 +211,7 @@ class TrainingConfig(Frozen):
     validation_steps: PositiveInt = 250
     seed: NonNegativeInt = 0
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")] = "auto"
+    memory: Annotated[int, Field(gt=0)] | None = None
     n_devices: PositiveInt = 1
     n_nodes: PositiveInt = 1
 
@@ -199,4 +227,55 @@ class TrainingConfig(Frozen):
                 "fusion 'none' is stage 1 alone and goes with no steps of stage 2, got "
                 f"{self.stage2_steps} and {self.joint_steps} joint ones"
             )
+        if not self.normalise and (self.augmentation == "full" or self.synthetic):
+            raise ValueError(
+                "raw grey values go with the affine augmentation and no synthetic "
+                "images, whose values are those of normalised scans, got "
+                f"{self.augmentation!r} and {self.synthetic}"
+            )
         return self
+
+
+PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "default": {},
+        "paper": {
+            "patch_size": 160,  # cell 11, and 1.5 times that for the expanded patch
+            "expanded_size": 240,
+            "batch_size": 4,
+            "stage1_steps": 160_000,
+            "stage2_steps": 0,
+            "fusion": "none",
+            "learning_rate": 9e-4,
+            "schedule": "constant",
+            "averaging": 0.0,
+            "fixed_statistics": 0.0,
+            "measured_statistics": False,
+            "sampling": "windows",
+            "cross_entropy": "weighted",
+            "normalise": False,
+            "augmentation": "affine",
+            "deform": 0.2,
+            "patience": 30,
+            "validation_steps": 400,
+        },
+    }
+)
+"""Values of `TrainingConfig` by the name of a recipe.
+
+``"paper"`` is the recipe of the authors' notebook (Wang et al., MIDL 2022, cells 2, 7,
+10 to 12 and 33 to 46) for stage 1, the only stage whose training is public.
+
+Theirs: the sizes of both patches; which windows are kept, every one once an epoch; raw
+grey values of 8 bits; a random affine map with probability 0.2; Dice and weighted
+cross-entropy on both heads with equal weight; Adam with a constant rate; batches of 4;
+the weights that were best on the validation scans, and an end after 30 validations
+without gain (they wait for one more). They count epochs, at most 400, and validate
+after each; how many windows they kept is not published, so 400 steps an epoch are our
+estimate.
+
+Ours: the local patch is cut from the moved expanded patch, where they move the two
+independently; a batch counts once in the BatchNorm statistics, where theirs counts two
+to four times; the best weights are those with the greatest mean Dice of the classes
+above 0 on hard labels, not with the least soft Dice loss, background included.
+"""

@@ -16,6 +16,7 @@ from napari_meunet.network.card import (
     Card,
     NetworkConfig,
     SpacingRange,
+    TrainingRecord,
     read_card,
     unnamed_classes,
 )
@@ -65,6 +66,16 @@ def model(tmp_path):
         metrics={"Dice gut, mean of 7 scans": 0.8145, "Dice ovary": 0.8},
         licence="BSD-3-Clause",
         command=("meunet phantom -o a", "meunet train a -o tiny.safetensors"),
+        training=(
+            TrainingRecord(
+                specimens=("fly 1", "fly 2"),
+                validation=("fly 3",),
+                config={"seed": 7, "fusion": "post", "stage1_steps": 5},
+                versions={"torch": "2.1", "numpy": "2.0"},
+                device="cpu",
+                seconds=150,
+            ),
+        ),
     )
     path = tmp_path / "tiny.safetensors"
     weights = Cascade(**network.model_dump()).state_dict()
@@ -133,6 +144,10 @@ def test_info_shows_a_model_in_words(model, capsys):
         "licence    BSD-3-Clause",
         "commands   meunet phantom -o a",
         "           meunet train a -o tiny.safetensors",
+        "training   on 2: fly 1, fly 2",
+        "           held out 1: fly 3",
+        "           seed 7; settings: stage1_steps 5",
+        "           2 min on cpu; torch 2.1, numpy 2.0",
     ]
 
 

@@ -8,8 +8,12 @@ import pytest
 import tifffile
 
 from napari_meunet.cli import main
-from napari_meunet.cli.train import spacing_range
+from napari_meunet.cli.train_options import class_table
+from napari_meunet.config import PRESETS, TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import read_card
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.scans import spacing_range
 from napari_meunet.volume.volume import Volume
 
 SMALL = ("--patch-size", 32, "--expanded-size", 32, "--batch-size", 1)
@@ -17,11 +21,20 @@ STEPS = ("--stage1-steps", 2, "--stage2-steps", 1)
 CLASSES = ("--classes", "gut", "ovary")
 
 
+@pytest.fixture(autouse=True)
+def _short_calibration(monkeypatch):
+    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
+
+
 @pytest.fixture
 def data(tmp_path, capsys):
-    folder = tmp_path / "data"
+    return phantoms(tmp_path / "data", capsys, seed=3)
+
+
+def phantoms(folder, capsys, *, seed, count=1):
     shape = ("--shape", "48", "40", "40")
-    assert main(["phantom", "-o", str(folder), *shape, "--seed", "3"]) == 0
+    numbers = ("--seed", str(seed), "--count", str(count))
+    assert main(["phantom", "-o", str(folder), *shape, *numbers]) == 0
     capsys.readouterr()
     return folder
 
@@ -37,7 +50,8 @@ def test_phantoms_train_a_model_that_says_what_it_is(data, tmp_path, capsys):
         "phantom_0003_labels.tif",
     ]
     model = tmp_path / "own.safetensors"
-    assert main(train(data, model, "--validation", data)) == 0
+    others = phantoms(tmp_path / "others", capsys, seed=4)
+    assert main(train(data, model, "--validation", others)) == 0
     assert str(model) in capsys.readouterr().out
     assert main(["info", str(model), "--json"]) == 0
     card = json.loads(capsys.readouterr().out)
@@ -47,7 +61,15 @@ def test_phantoms_train_a_model_that_says_what_it_is(data, tmp_path, capsys):
     for end in ("finest", "coarsest"):
         assert card["spacing"][end] == pytest.approx([size] * 3, rel=1e-5)
     assert all(0 <= value <= 1 for value in card["metrics"].values())
-    assert len(card["metrics"]) == 2
+    assert list(card["metrics"]) == [
+        f"{measure} {name}, mean of 1 scans"
+        for name in ("gut", "ovary")
+        for measure in ("Dice", "IoU")
+    ]
+    (record,) = card["training"]
+    assert record["specimens"] == ["phantom_0003"]
+    assert record["validation"] == ["phantom_0004"]
+    assert record["config"]["stage1_steps"] == 2
     with model.with_suffix(".csv").open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     figures = [(phase, step) for phase, step, name, _ in rows if name == "loss"]
@@ -64,6 +86,89 @@ def test_a_few_painted_planes_train_a_model(data, tmp_path):
     model = tmp_path / "own.safetensors"
     assert main(train(data, model, "--painted-planes")) == 0
     assert load_checkpoint(model).card.network.n_classes == 3
+
+
+def test_the_same_specimen_on_both_sides_is_refused(data, tmp_path, capsys):
+    model = tmp_path / "own.safetensors"
+    assert main(train(data, model, "--validation", data)) == 2
+    assert "not for both, got phantom_0003" in capsys.readouterr().err
+    assert not model.exists()
+
+
+def test_specimens_are_held_out_and_the_published_recipe_is_a_preset(tmp_path, capsys):
+    data = phantoms(tmp_path / "data", capsys, seed=0, count=3)
+    model = tmp_path / "own.safetensors"
+    arguments = ["train", data, "-o", model, "--classes", "gut=1", "ovary=2"]
+    arguments += ["--preset", "paper", "--stage1-steps", 1, *SMALL]
+    arguments += ["--validation-fraction", "0.3", "--seed", 1]
+    assert main([str(argument) for argument in arguments]) == 0
+    (record,) = read_card(model).training
+    assert len(record.specimens) == 2
+    (held_out,) = record.validation
+    assert f"held out for validation: {held_out}" in capsys.readouterr().err
+    assert {held_out, *record.specimens} == {f"phantom_000{i}" for i in range(3)}
+    config = TrainingConfig.checked(**record.config)
+    given = {"patch_size": 32, "expanded_size": 32, "batch_size": 1}
+    expected = {**PRESETS["paper"], **given, "stage1_steps": 1, "seed": 1}
+    assert config == TrainingConfig.checked(**expected)
+    assert main(["info", str(model)]) == 0
+    shown = capsys.readouterr().out
+    assert f"held out 1: {held_out}" in shown
+    assert "seed 1; settings: " in shown
+    assert "sampling windows, cross_entropy weighted" in shown
+    assert "raw grey values" in shown
+
+
+def test_labels_without_scans_train_a_model_if_all_images_are_made_up(
+    data, tmp_path, capsys
+):
+    (data / "phantom_0003.tif").unlink()
+    model = tmp_path / "own.safetensors"
+    assert main(train(data, model)) == 2
+    assert "no scan of phantom_0003 and 0 of the images" in capsys.readouterr().err
+    assert main(train(data, model, "--synthetic", 1)) == 0
+    assert read_card(model).training[0].specimens == ("phantom_0003",)
+    assert main(train(data, model, "--overwrite", "--synthetic", 1, "--hold-out", 1))
+    assert "0 of them with scans" in capsys.readouterr().err
+
+
+def test_a_class_that_is_nowhere_is_named_and_training_goes_on(data, tmp_path, capsys):
+    model = tmp_path / "own.safetensors"
+    assert main(train(data, model, "--classes", "gut", "ovary", "brain")) == 0
+    assert "meunet: no brain in phantom_0003: training goes" in capsys.readouterr().err
+
+
+def test_other_label_values_are_learnt_and_written(data, tmp_path, capsys):
+    path = data / "phantom_0003_labels.tif"
+    labels = tifffile.imread(path)
+    tifffile.imwrite(path, np.array([0, 7, 21], np.uint8)[labels])
+    model = tmp_path / "own.safetensors"
+    assert main(train(data, model)) == 2
+    assert "name every class with --classes" in capsys.readouterr().err
+    assert main(train(data, model, "--classes", "ovary=21", "gut=7")) == 0
+    found = [(label.value, label.name) for label in read_card(model).classes]
+    assert found == [(0, "background"), (7, "gut"), (21, "ovary")]
+    scan = data / "phantom_0003.tif"
+    assert main(["segment", str(scan), "--model", str(model)]) == 0
+    written = tifffile.imread(data / "phantom_0003.meunet" / "labels.tif")
+    assert set(np.unique(written)) <= {0, 7, 21}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["gut=1", "ovary"], "must be from 1 to 254"),
+        (["gut=0"], "0 is background"),
+        (["gut=255"], "255 no label"),
+        (["gut=one"], "got gut=one"),
+        (["gut=1", "ovary=1"], "different values"),
+        (["gut", "gut"], "different names"),
+        (["=3"], "name"),
+    ],
+)
+def test_a_class_table_that_means_nothing_is_refused(words, message):
+    with pytest.raises(MeUNetError, match=message):
+        class_table(words)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,20 @@ def test_labels_are_those_of_the_network_on_the_whole_volume(
     assert np.bincount(expected.ravel()).min() > 100
     assert (labels.labels != expected).mean() < 1e-4  # ties, as fp32 rounds them
     assert (labels.times_written == 1).all()
+
+
+def test_labels_carry_the_values_of_the_classes_on_the_card(
+    checkpoint, voxels, labels, one_go
+):
+    values = np.array([0, 3, 21], np.uint8)
+    classes = tuple(
+        label.model_copy(update={"value": int(value)})
+        for label, value in zip(checkpoint.card.classes, values, strict=True)
+    )
+    card = checkpoint.card.model_copy(update={"classes": classes})
+    run(voxels, replace(checkpoint, card=card), labels)
+    assert set(np.unique(one_go)) == {0, 1, 2}
+    np.testing.assert_array_equal(labels.labels, values[one_go])
 
 
 def test_progress_counts_planes_on_disk(checkpoint, voxels, labels):

@@ -27,7 +27,7 @@ from napari_meunet.inference.streaming.stream import (
     clear_outside,
 )
 from napari_meunet.inference.tiles import aligned
-from napari_meunet.network.meunet import conv_stage
+from napari_meunet.network.stage import ConvStage
 
 CPU = torch.device("cpu")
 sixteens = st.sampled_from([16, 32])
@@ -38,7 +38,7 @@ class OneStage(nn.Module):
 
     def __init__(self, n_in, n_out):
         super().__init__()
-        self.only = conv_stage(n_in, n_out)
+        self.only = ConvStage(n_in, n_out)
         norm = self.only[1][1]
         norm.running_mean.uniform_(-1, 1)
         norm.running_var.uniform_(0.1, 2)

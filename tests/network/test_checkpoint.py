@@ -1,5 +1,6 @@
 """Checkpoints: what comes back is what was saved."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,7 +9,12 @@ import pytest
 import torch
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import Card, unnamed_classes
+from napari_meunet.network.card import (
+    Card,
+    TrainingRecord,
+    read_card,
+    unnamed_classes,
+)
 from napari_meunet.network.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -86,6 +92,36 @@ def test_a_card_is_read_without_loading_torch(saved):
 def test_classes_and_outputs_must_agree(checkpoint):
     with pytest.raises(MeUNetError, match=r"one for each of the 3 outputs.*\[0, 1\]"):
         Card.checked(**{**checkpoint.card.model_dump(), "classes": unnamed_classes(2)})
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3), (0, 3, 2), (0, 2, 2)])
+def test_the_values_of_the_classes_ascend_from_the_background(checkpoint, values):
+    classes = [
+        label.model_copy(update={"value": value})
+        for label, value in zip(unnamed_classes(3), values, strict=True)
+    ]
+    with pytest.raises(MeUNetError, match="ascending values from 0"):
+        Card.checked(**{**checkpoint.card.model_dump(), "classes": classes})
+
+
+def test_the_trainings_on_a_card_survive_the_file(checkpoint, tmp_path):
+    record = TrainingRecord(
+        specimens=("fly 1", "fly 2"),
+        validation=("fly 3",),
+        config={"seed": 3, "fusion": "post", "an option of other days": None},
+        versions={"torch": "2.0"},
+        device="cpu",
+        seconds=1.5,
+    )
+    card = checkpoint.card.model_copy(update={"training": (record, record)})
+    path = tmp_path / "new.safetensors"
+    save_checkpoint(replace(checkpoint, card=card), path)
+    assert read_card(path) == card
+
+
+def test_a_card_from_before_the_trainings_were_recorded_still_loads(checkpoint):
+    old = checkpoint.card.model_dump(exclude={"training"})
+    assert Card.from_json(json.dumps(old)) == checkpoint.card
 
 
 @pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])

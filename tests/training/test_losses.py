@@ -1,9 +1,10 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from napari_meunet.training.losses import dice_loss, segmentation_loss
+from napari_meunet.training.losses import class_weights, dice_loss, segmentation_loss
 from napari_meunet.training.patches.sparse import IGNORE
 
 
@@ -61,3 +62,55 @@ def test_a_batch_without_any_label_teaches_nothing():
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.all(logits.grad == 0)
+
+
+def test_the_weights_of_the_classes_by_hand():
+    # frequencies .98, .018, .002: inverses 1.0204, 55.556, 500, which sum to 556.576
+    inverse = np.array([1 / 0.98, 1 / 0.018, 1 / 0.002])
+    powers = np.exp(inverse / inverse.sum())
+    weights = class_weights(np.array([98_000, 1_800, 200]))
+    np.testing.assert_allclose(weights, powers / powers.sum(), rtol=1e-6)
+    np.testing.assert_allclose(weights, [0.2196, 0.2422, 0.5382], atol=1e-4)
+
+
+def test_classes_that_are_equally_frequent_weigh_the_same():
+    np.testing.assert_allclose(class_weights(np.full(4, 7)), np.full(4, 0.25))
+
+
+def test_the_rarest_class_weighs_at_most_e_times_as_much():
+    weights = class_weights(np.array([10**6, 1])).double()
+    assert 2.7 < weights[1] / weights[0] <= math.e + 1e-6
+
+
+def test_a_class_without_voxels_weighs_nothing_and_changes_nothing():
+    weights = class_weights(np.array([90, 0, 10]))
+    assert weights[1] == 0
+    np.testing.assert_allclose(weights[[0, 2]], class_weights(np.array([90, 10])))
+
+
+def test_the_weighted_loss_is_the_sum_of_the_notebook_by_another_way():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 3, 4, 4, 4), torch.randint(0, 3, (2, 4, 4, 4))
+    weights = class_weights(np.array([80, 15, 5]))
+    expected = dice_loss(logits, labels)
+    expected += torch.nn.CrossEntropyLoss(weight=weights)(logits, labels)
+    torch.testing.assert_close(segmentation_loss(logits, labels, weights), expected)
+    # and, voxel by voxel, the mean is over the weights
+    costs = -logits.log_softmax(dim=1).gather(1, labels[:, None])[:, 0]
+    each = weights[labels]
+    torch.testing.assert_close(
+        expected - dice_loss(logits, labels), (each * costs).sum() / each.sum()
+    )
+
+
+def test_the_weighted_loss_leaves_out_voxels_without_a_label():
+    logits, labels = torch.randn(1, 3, 4, 4, 4), torch.randint(0, 3, (1, 4, 4, 4))
+    weights = class_weights(np.array([80, 15, 5]))
+    half = labels.clone()
+    half[:, 2:] = IGNORE
+    torch.testing.assert_close(
+        segmentation_loss(logits, half, weights),
+        segmentation_loss(logits[:, :, :2], labels[:, :2], weights),
+    )
+    nothing = segmentation_loss(logits, torch.full_like(labels, IGNORE), weights)
+    assert nothing == dice_loss(logits, torch.full_like(labels, IGNORE))

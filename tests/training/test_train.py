@@ -6,6 +6,8 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.evaluation.validation import validation_dice
+from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.stepper import Stepper
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
@@ -158,7 +160,7 @@ def test_the_last_steps_normalise_as_the_model_in_use_does(
     step = Stepper.step
 
     def recorded(self, *arguments):
-        batch = {norm.training for norm in norms_of(self._objective)}
+        batch = {norm.training for norm in norms_of(self.objective)}
         modes.append(batch == {True})
         return step(self, *arguments)
 
@@ -180,3 +182,33 @@ def test_the_last_steps_normalise_as_the_model_in_use_does(
     assert len(measured) == 10 * n_measured
     # the statistics are averages of the batches that measured them, and of no others
     assert checkpoint.weights["stage1.enc1.0.1.num_batches_tracked"] == 10
+
+
+@pytest.mark.parametrize("fraction", [0, 1])
+def test_a_look_in_training_sees_the_model_that_would_be_saved(
+    ball, tmp_path, monkeypatch, fraction
+):
+    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 10)
+    monkeypatch.setattr(
+        "napari_meunet.training.stepper.computes_bf16", lambda device: False
+    )
+    config = CONFIG.model_copy(
+        update={
+            "stage1_steps": 40,
+            "stage2_steps": 0,
+            "fusion": "none",
+            "fixed_statistics": fraction,
+        }
+    )
+    upside_down = tuple(Volume.from_array(part.read(0, 48)[::-1]) for part in ball)
+    steps, checkpoint = run(ball, tmp_path, config, validation=[upside_down])
+    network = checkpoint.build()
+
+    def predict(image):
+        with torch.no_grad():
+            return network(torch.from_numpy(image)[None, None]).argmax(1)[0].numpy()
+
+    specimen = Specimen.index(*upside_down, 2, np.random.default_rng(0))
+    found = [s.metrics for s in steps if "Dice class 1" in s.metrics][-1]
+    assert found["Dice class 1"] == validation_dice(predict, [specimen], 32)[1]
+    assert 0 < found["Dice class 1"] < 1

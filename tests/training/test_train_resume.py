@@ -52,7 +52,8 @@ def pair(rng):
 
 
 def steps_of(pair, path, config=CONFIG):
-    return train([pair], config, CARD, path, validation=[pair])
+    upside_down = tuple(Volume.from_array(part.read(0, 34)[::-1]) for part in pair)
+    return train([pair], config, CARD, path, validation=[upside_down])
 
 
 def weights(path):

@@ -2,19 +2,32 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from napari_meunet.cli.parser import Subparsers, add_choices
 from napari_meunet.cli.terminal import add_json
+from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import ChoiceError
 from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import BUNDLED, Card, checkpoint_path, read_card
+from napari_meunet.network.card import (
+    BUNDLED,
+    Card,
+    TrainingRecord,
+    checkpoint_path,
+    read_card,
+)
 from napari_meunet.network.spacing import range_in_words
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing, Volume
-from napari_meunet.words import shape_in_words, size_in_words, spacing_in_words
+from napari_meunet.words import (
+    shape_in_words,
+    size_in_words,
+    spacing_in_words,
+    time_in_words,
+)
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -75,7 +88,33 @@ def _lines_of_card(card: Card) -> dict[str, list[str]]:
         or ["none"],
         "licence": [card.licence],
         "commands": list(card.command) or ["none"],
+        "training": [
+            line for record in card.training for line in _lines_of_training(record)
+        ]
+        or ["unknown"],
     }
+
+
+def _lines_of_training(record: TrainingRecord) -> list[str]:
+    """Return how a model was trained; of the settings, those that are not defaults."""
+    usual = TrainingConfig().model_dump(mode="json")
+    others = [
+        f"{name} {value}"
+        for name, value in record.config.items()
+        if value != usual.get(name) and name != "seed"
+    ]
+    versions = ", ".join(f"{name} {value}" for name, value in record.versions.items())
+    return [
+        f"on {_counted(record.specimens)}",
+        f"held out {_counted(record.validation)}",
+        f"seed {record.config.get('seed', 'unknown')}; settings: "
+        f"{', '.join(others) or 'default'}",
+        f"{time_in_words(record.seconds)} on {record.device}; {versions}",
+    ]
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{len(names)}: {', '.join(names)}" if names else "none"
 
 
 def _scan_facts(options: argparse.Namespace) -> dict[str, Any]:

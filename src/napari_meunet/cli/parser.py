@@ -23,14 +23,19 @@ class Parser(argparse.ArgumentParser):
 def add_volume(parser: argparse.ArgumentParser, name: str = "image") -> None:
     """Add a scan and what its file may not say."""
     parser.add_argument(name, type=Path, help="TIFF, OME-Zarr, NIfTI or slice folder")
+    add_spacing(parser)
+    add_choices(parser)
+
+
+def add_spacing(parser: argparse.ArgumentParser) -> None:
+    """Add the size of a voxel."""
     parser.add_argument(
         "--spacing",
         nargs=3,
         type=float,
         metavar=("Z", "Y", "X"),
-        help="micrometres per voxel, where the file does not say or is wrong",
+        help="micrometres per voxel, where a file does not say or is wrong",
     )
-    add_choices(parser)
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from napari_meunet.training.phantoms.phantom import make_phantom
 from napari_meunet.training.scans import LABELS_SUFFIX
 from napari_meunet.volume.volume import Spacing
 
+
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(

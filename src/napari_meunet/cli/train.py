@@ -6,24 +6,38 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 
-from napari_meunet.atomic import writing
 from napari_meunet.cli.parser import Subparsers
-from napari_meunet.cli.phantom import labelled_scans
 from napari_meunet.cli.segment import segment_scan
-from napari_meunet.cli.terminal import show
-from napari_meunet.cli.train_options import add_options
-from napari_meunet.config import LabelClass, SegmentationConfig, TrainingConfig
-from napari_meunet.errors import MeUNetError
+from napari_meunet.cli.terminal import remark, show
+from napari_meunet.cli.train_options import (
+    add_options,
+    class_table,
+    n_held_out,
+    training_config,
+)
+from napari_meunet.config import SegmentationConfig, TrainingConfig
 from napari_meunet.export.export import require_absent
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import COLORS, Card, SpacingRange
+from napari_meunet.network.card import Card, IntensityRule
 from napari_meunet.progress import Steps
-from napari_meunet.training.evaluation.metrics import Overlap, overlap
-from napari_meunet.volume.open import open_volume
+from napari_meunet.training.evaluation.metrics import Overlap, confusion
+from napari_meunet.training.output import log_path, require_writable, state_path
+from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.scans import (
+    label_maps,
+    labelled_scans,
+    open_labels,
+    open_pair,
+    spacing_range,
+)
 from napari_meunet.volume.volume import Volume
+
+Scans = list[tuple[Volume, Volume]]
+Pairs = list[tuple[Volume | None, Volume]]
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -44,17 +58,12 @@ def run(options: argparse.Namespace) -> None:
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.train import is_first_process, train
 
-    _require_output(options.output, overwrite=options.overwrite)
-    names = TrainingConfig.model_fields
-    config = TrainingConfig.checked(
-        **{name: value for name, value in vars(options).items() if name in names}
-    )
-    scans = [pair for folder in options.data for pair in labelled_scans(folder)]
-    validation = labelled_scans(options.validation) if options.validation else []
-    pairs = [_opened(options, *pair) for pair in scans]
-    held_out = [(open_volume(scan), open_volume(labels)) for scan, labels in validation]
+    require_writable(options.output)
+    require_absent(options.output, overwrite=options.overwrite)
+    config = training_config(options)
+    pairs, held_out = _specimens(options, config)
     initial = load_checkpoint(options.initial) if options.initial else None
-    card = _card(options, config, [scan for scan, _ in pairs])
+    card = _card(options, config, [image or labels for image, labels in pairs])
     if initial:
         card = card.model_copy(update={"command": initial.card.command + card.command})
     steps = train(
@@ -63,45 +72,55 @@ def run(options: argparse.Namespace) -> None:
     if not is_first_process():
         deque(steps, maxlen=0)
         return
-    show(_logged(steps, options), "train")
+    show(_logged(_remarked(steps), options), "train")
     print(options.output)
-    for name, value in _validated(options.output, validation).items():
+    for name, value in _validated(options.output, held_out, config.device).items():
         print(f"{name:32}  {value:.4f}")
 
 
-def _opened(
-    options: argparse.Namespace, scan: Path, labels: Path
-) -> tuple[Volume, Volume]:
-    """Open a scan and its labels as training shall see them."""
-    from napari_meunet.training.patches.sparse import only_painted_planes
+def _specimens(
+    options: argparse.Namespace, config: TrainingConfig
+) -> tuple[Pairs, Scans]:
+    """Open what to train on, and what to validate on."""
+    from napari_meunet.training.provenance import hold_out, specimen_name
+    from napari_meunet.training.train import is_first_process
 
-    drawn = open_volume(labels)
-    if options.painted_planes:
-        drawn = only_painted_planes(drawn)
-    return open_volume(scan), drawn
+    painted = options.painted_planes
+    found = [pair for folder in options.data for pair in label_maps(folder)]
+    pairs: Pairs = [
+        open_pair(scan, labels, painted=painted)
+        if scan
+        else (None, open_labels(labels, painted=painted))
+        for scan, labels in found
+    ]
+    if options.validation:
+        return pairs, [open_pair(*pair) for pair in labelled_scans(options.validation)]
+    n = n_held_out(options, len(pairs))
+    pairs, held_out = hold_out(pairs, n, config.seed)
+    if held_out and is_first_process():
+        names = ", ".join(map(specimen_name, held_out))
+        remark(f"held out for validation: {names}")
+    return pairs, held_out
+
+
+def _remarked(steps: Steps) -> Steps:
+    """Pass the steps on, and say what a person should know of the scans."""
+    with closing(steps):
+        for step in steps:
+            if step.unit == "scans":
+                remark(step.message)
+            yield step
 
 
 def _logged(steps: Steps, options: argparse.Namespace) -> Steps:
     """Write the figures of the steps to files as they pass."""
     from napari_meunet.training.log import logged_to_csv, logged_to_tensorboard
-    from napari_meunet.training.train import state_path
 
     goes_on = state_path(options.output).exists()
-    steps = logged_to_csv(steps, options.output.with_suffix(".csv"), append=goes_on)
+    steps = logged_to_csv(steps, log_path(options.output), append=goes_on)
     if options.tensorboard:
         steps = logged_to_tensorboard(steps, options.tensorboard)
     return steps
-
-
-def _require_output(path: Path, *, overwrite: bool) -> None:
-    """Find out before hours of training whether the model can be written."""
-    if path.suffix != ".safetensors":
-        raise MeUNetError(
-            f"the output must end in .safetensors, got {path.name!r}; change its name"
-        )
-    require_absent(path, overwrite=overwrite)
-    with writing(path), tempfile.TemporaryFile(dir=path.parent):
-        pass
 
 
 def _card(
@@ -109,36 +128,22 @@ def _card(
 ) -> Card:
     from napari_meunet.training.train import new_network
 
-    names = ["background", *options.classes]
-    classes = tuple(
-        LabelClass.checked(value=value, name=name, color=COLORS[value % len(COLORS)])
-        for value, name in enumerate(names)
-    )
+    classes = class_table(options.classes)
     return Card(
         name=options.output.stem,
         version="1",
         network=new_network(len(classes), config),
         classes=classes,
         spacing=spacing_range(scans),
+        intensity=IntensityRule() if config.normalise else None,
         data=options.description or f"{len(scans)} labelled scans",
         licence=options.licence,
         command=(shlex.join(["meunet", *sys.argv[1:]]),),
     )
 
 
-def spacing_range(scans: Sequence[Volume]) -> SpacingRange | None:
-    """Return the finest and the coarsest spacing of the scans that have one."""
-    known = [scan.spacing.zyx for scan in scans if scan.spacing]
-    if not known:
-        return None
-    axes = list(zip(*known, strict=True))
-    return SpacingRange.checked(
-        finest=tuple(map(min, axes)), coarsest=tuple(map(max, axes))
-    )
-
-
-def _validated(model: Path, scans: list[tuple[Path, Path]]) -> dict[str, float]:
-    """Segment the scans with the engine, put the mean Dice on the card, return it."""
+def _validated(model: Path, scans: Scans, device: str) -> dict[str, float]:
+    """Segment the scans with the engine, put what it reaches on the card, return it."""
     from napari_meunet.network.checkpoint import (
         Checkpoint,
         load_checkpoint,
@@ -146,28 +151,35 @@ def _validated(model: Path, scans: list[tuple[Path, Path]]) -> dict[str, float]:
     )
 
     checkpoint = load_checkpoint(model)
-    scores: dict[str, list[float]] = {
-        label.name: [] for label in checkpoint.card.classes[1:]
-    }
-    for scan, reference in scans:
-        rows = _overlap_with(model, scan, reference)
-        for label in checkpoint.card.classes[1:]:
-            row = rows.get(label.value)
-            if row is not None and row.dice is not None:
-                scores[label.name].append(row.dice)
-    metrics = {
-        f"Dice {name}, mean of {len(values)} scans": round(fmean(values), 4)
-        for name, values in scores.items()
-        if values
-    }
+    organs = {label.value: label.name for label in checkpoint.card.classes[1:]}
+    found = [_overlaps(model, scan, reference, device) for scan, reference in scans]
+    metrics = {}
+    for value, name in organs.items():
+        rows = [row[value] for row in found]
+        for measure, figures in (
+            ("Dice", [row.dice for row in rows if row.dice is not None]),
+            ("IoU", [row.iou for row in rows if row.iou is not None]),
+        ):
+            if figures:
+                title = f"{measure} {name}, mean of {len(figures)} scans"
+                metrics[title] = round(fmean(figures), 4)
     card = checkpoint.card.model_copy(update={"metrics": metrics})
     save_checkpoint(Checkpoint(checkpoint.weights, card), model)
     return metrics
 
 
-def _overlap_with(model: Path, scan: Path, reference: Path) -> dict[int, Overlap]:
+def _overlaps(
+    model: Path, scan: Volume, reference: Volume, device: str
+) -> dict[int, Overlap]:
+    """Return the overlap of every label value, of the voxels that have a label."""
     with tempfile.TemporaryDirectory() as folder:
         store_path = Path(folder) / "validation.meunet"
-        segment_scan(open_volume(scan), str(model), SegmentationConfig(), store_path)
+        segment_scan(scan, str(model), SegmentationConfig(device=device), store_path)
         with LabelStore.open(store_path, writable=False) as store:
-            return overlap(store.labels, open_volume(reference).planes)
+            counts = confusion(store.labels, reference.planes)
+    counts[:, IGNORE] = 0
+    in_labels, in_reference = counts.sum(axis=1), counts.sum(axis=0)
+    return {
+        value: Overlap(int(counts[value, value]), int(in_labels[value]), int(n))
+        for value, n in enumerate(in_reference)
+    }

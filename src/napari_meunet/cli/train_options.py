@@ -1,10 +1,14 @@
-"""The options of `meunet train`."""
+"""The options of `meunet train`, and what they ask for."""
 
-from argparse import BooleanOptionalAction
+from argparse import SUPPRESS, ArgumentTypeError, BooleanOptionalAction, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
-from napari_meunet.cli.parser import Parser, add_device
-from napari_meunet.config import TrainingConfig
+from napari_meunet.cli.parser import Parser, add_device, natural
+from napari_meunet.cli.terminal import byte_size
+from napari_meunet.config import PRESETS, LabelClass, TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import COLORS, named_classes
 
 DEFAULTS = TrainingConfig()
 
@@ -33,7 +37,7 @@ LEARNING = {
         "last part of the steps of each stage, 0 to 1, in which grey values are "
         "normalised as they are when the model is used, and not cube by cube",
     ),
-    "validation_steps": ("N", "steps between two measurements on --validation"),
+    "validation_steps": ("N", "steps between two measurements on validation scans"),
     "seed": ("N", "another number makes other random choices"),
 }
 
@@ -46,7 +50,7 @@ SAMPLING = {
     "expanded_size": (
         "VOXELS",
         "edge of the larger cube around each, from which stage 1 learns the "
-        "surroundings, in voxels, a multiple of 32; as large as --patch-size switches "
+        "surroundings, in voxels, a multiple of 16; as large as --patch-size switches "
         "it off",
     ),
     "batch_size": (
@@ -55,7 +59,7 @@ SAMPLING = {
     ),
     "foreground": (
         "FRACTION",
-        "fraction of the cubes, 0 to 1, that are centred on a labelled voxel; the "
+        "fraction of balanced cubes, 0 to 1, that are centred on a labelled voxel; the "
         "others lie anywhere",
     ),
     "deform": (
@@ -65,7 +69,8 @@ SAMPLING = {
     "synthetic": (
         "FRACTION",
         "fraction of the cubes, 0 to 1, whose image is made up from the labels, with "
-        "random contrasts and artefacts: for scans unlike those at hand",
+        "random contrasts and artefacts: for scans unlike those at hand. With 1, "
+        "labels need no scan",
     ),
 }
 
@@ -76,34 +81,132 @@ COMPUTING = {
 
 
 def add_options(parser: Parser) -> None:
-    """Add all of them."""
+    """Add all of them.
+
+    Those of the config have no default here, so that what was given can be told from
+    what was not, and counts more than the preset.
+    """
     _add_data(parser)
+    _add_held_out(parser)
+    parser.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default="default",
+        help="values of all options below that are not given: paper is the recipe "
+        "published with the network, for stage 1 alone and a large graphics card "
+        "(default %(default)s)",
+    )
     for name, (metavar, text) in {**LEARNING, **SAMPLING, **COMPUTING}.items():
-        default = getattr(DEFAULTS, name)
         parser.add_argument(
             f"--{name.removeprefix('n_').replace('_', '-')}",
             dest=name,
-            type=type(default),
-            default=default,
+            type=type(getattr(DEFAULTS, name)),
+            default=SUPPRESS,
             metavar=metavar,
-            help=f"{text} (default %(default)s)",
+            help=_with_default(name, text),
         )
     _add_choices(parser)
+    _add_switches(parser)
     add_device(parser)
+    parser.add_argument(
+        "--memory",
+        type=byte_size,
+        metavar="SIZE",
+        help="memory to take on the device that computes, such as 6GB; what does not "
+        "fit is computed twice, with the same result. If not given, 80%% of what is "
+        "free on a graphics card, else half",
+    )
     _add_output(parser)
+
+
+def training_config(options: Namespace) -> TrainingConfig:
+    """Return the preset with the options that were given.
+
+    Raises
+    ------
+    MeUNetError
+        If a value is invalid.
+    """
+    names = TrainingConfig.model_fields
+    given = {name: value for name, value in vars(options).items() if name in names}
+    return TrainingConfig.checked(**{**PRESETS[options.preset], **given})
+
+
+def class_table(words: Sequence[str]) -> tuple[LabelClass, ...]:
+    """Return the classes that ``gut ovary`` or ``gut=1 ovary=21`` stand for.
+
+    Raises
+    ------
+    MeUNetError
+        If only some have a value, or a name or value is invalid or there twice.
+    """
+    names, _, values = zip(*(word.partition("=") for word in words), strict=True)
+    for given, what in ((names, "names"), (values, "values")):
+        if any(given) and len(set(given)) < len(given):
+            raise MeUNetError(
+                f"--classes must have different {what} for all classes, got "
+                f"{' '.join(words)}; write NAME ..., or NAME=VALUE ..."
+            )
+    if not any(values):
+        return named_classes(names)
+    if not all(value.isdecimal() and 0 < int(value) < 255 for value in values):
+        raise MeUNetError(
+            "label values in --classes must be from 1 to 254 (0 is background, 255 no "
+            f"label), got {' '.join(words)}; write NAME=VALUE ..."
+        )
+    table = sorted(zip(map(int, values), names, strict=True))
+    return tuple(
+        LabelClass.checked(value=value, name=name, color=COLORS[i % len(COLORS)])
+        for i, (value, name) in enumerate([(0, "background"), *table])
+    )
+
+
+def n_held_out(options: Namespace, n_specimens: int) -> int:
+    """Return how many specimens are to be held out: at least one of a fraction."""
+    fraction: float | None = options.validation_fraction
+    held_out: int = options.hold_out
+    return max(1, round(fraction * n_specimens)) if fraction else held_out
+
+
+def _with_default(name: str, text: str) -> str:
+    """Return the help of an option of the config, with its value in the presets."""
+    default = getattr(DEFAULTS, name)
+    published = PRESETS["paper"].get(name, default)
+    other = "" if published == default else f", paper {_shown(published)}"
+    return f"{text} (default {_shown(default)}{other})"
+
+
+def _shown(value: object) -> object:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
+def _fraction(text: str) -> float:
+    """Return a number between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise ArgumentTypeError(f"must be between 0 and 1, got {text!r}")
+    return value
 
 
 def _add_data(parser: Parser) -> None:
     """Add what to learn from."""
     parser.add_argument(
-        "data", type=Path, nargs="+", metavar="DIR", help="folders of labelled scans"
+        "data",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="folders of labels (NAME_labels.tif) with their scans (NAME.tif)",
     )
     parser.add_argument(
         "--classes",
         nargs="+",
         required=True,
         metavar="NAME",
-        help="names of the labels 1, 2, …",
+        help="names of the labels 1, 2, …; or NAME=VALUE for labels of other values, "
+        "such as cranium=1 mandible=21, which the model will write, too",
     )
     parser.add_argument(
         "--painted-planes",
@@ -113,48 +216,106 @@ def _add_data(parser: Parser) -> None:
         "always left out",
     )
     parser.add_argument(
-        "--validation",
-        type=Path,
-        metavar="DIR",
-        help="folder of labelled scans, none of them trained on, to measure Dice on",
-    )
-    parser.add_argument(
         "--initial",
         metavar="MODEL",
         help="begin from this model, of the same classes, not from nothing",
     )
 
 
-def _add_choices(parser: Parser) -> None:
-    """Add how to learn."""
-    parser.add_argument(
-        "--fusion",
-        choices=("post", "pre", "none"),
-        default=DEFAULTS.fusion,
-        help="where stage 2 meets stage 1: post joins their last features, pre gives "
+def _add_held_out(parser: Parser) -> None:
+    """Add what not to learn from."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--validation",
+        type=Path,
+        metavar="DIR",
+        help="folder of labelled scans of other specimens, to measure Dice on; the "
+        "training folders may hold none of them",
+    )
+    group.add_argument(
+        "--hold-out",
+        type=natural,
+        metavar="N",
+        default=0,
+        help="measure Dice on N specimens of the training folders instead, and do not "
+        "learn from them; --seed chooses which (default %(default)s)",
+    )
+    group.add_argument(
+        "--validation-fraction",
+        type=_fraction,
+        metavar="F",
+        help="hold out this fraction of the specimens, at least one",
+    )
+
+
+CHOICES = {
+    "fusion": (
+        ("post", "pre", "none"),
+        "where stage 2 meets stage 1: post joins their last features, pre gives "
         "stage 2 what stage 1 found, none is stage 1 alone and goes with "
-        "--stage2-steps 0 (default %(default)s)",
-    )
-    parser.add_argument(
-        "--schedule",
-        choices=("cosine", "polynomial", "constant"),
-        default=DEFAULTS.schedule,
-        help="how the learning rate falls to zero, if it does (default %(default)s)",
-    )
+        "--stage2-steps 0",
+    ),
+    "schedule": (
+        ("cosine", "polynomial", "constant"),
+        "how the learning rate falls to zero, if it does",
+    ),
+    "sampling": (
+        ("balanced", "windows"),
+        "which cubes are shown: balanced draws them at random, the classes in turn; "
+        "windows shows all cubes of a regular grid that hold more than 2%% of labelled "
+        "voxels, and one in 20 of the others",
+    ),
+    "cross_entropy": (
+        ("plain", "weighted"),
+        "weighted counts voxels of rare classes more",
+    ),
+    "augmentation": (
+        ("full", "affine"),
+        "full changes position, shape and grey values of all cubes; affine turns and "
+        "zooms the fraction --deform of them, and does no more",
+    ),
+}
+
+
+def _add_choices(parser: Parser) -> None:
+    """Add how to learn, where there are a few ways."""
+    for name, (choices, text) in CHOICES.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            choices=choices,
+            default=SUPPRESS,
+            help=_with_default(name, text),
+        )
     parser.add_argument(
         "--patience",
         type=int,
         metavar="N",
-        help="end a stage after N measurements on --validation without gain, and keep "
-        "its best weights; if not given, all steps are taken",
+        default=SUPPRESS,
+        help="end a stage after N measurements on validation scans without gain, and "
+        "keep its best weights; if not given, all steps are taken (paper "
+        f"{PRESETS['paper']['patience']})",
     )
-    parser.add_argument(
-        "--mirror",
-        action=BooleanOptionalAction,
-        default=DEFAULTS.mirror,
-        help="show the scans mirrored, too; --no-mirror for classes that differ by "
-        "their side alone, such as left and right (default %(default)s)",
-    )
+
+
+SWITCHES = {
+    "mirror": "show the scans mirrored, too; --no-mirror for classes that differ by "
+    "their side alone, such as left and right",
+    "normalise": "scale grey values by the percentiles of each scan; --no-normalise "
+    "takes them as they are, from scans of 8 bits that are all alike",
+    "measured_statistics": "measure the statistics of the grey values anew at the end "
+    "of a stage; without it, running averages are kept",
+}
+
+
+def _add_switches(parser: Parser) -> None:
+    """Add how to learn, where it is yes or no."""
+    for name, text in SWITCHES.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            action=BooleanOptionalAction,
+            default=SUPPRESS,
+            help=_with_default(name, text),
+        )
 
 
 def _add_output(parser: Parser) -> None:

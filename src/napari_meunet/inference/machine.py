@@ -17,7 +17,11 @@ from napari_meunet.inference.streaming.schedule import schedule_of
 from napari_meunet.inference.streaming.stream import CascadeStream, Domain
 from napari_meunet.network.card import NetworkConfig
 from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
-from napari_meunet.network.device import choose_device, computes_bf16
+from napari_meunet.network.device import (
+    choose_device,
+    computes_bf16,
+    is_out_of_memory,
+)
 from napari_meunet.network.meunet import FEATURES
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -88,22 +92,6 @@ def inspect_machine(config: SegmentationConfig) -> Machine:
             f"{type(error).__name__} ({shorten(str(error), 120)}); close other "
             "programs that use it, or choose another device"
         ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell it from other errors: but for CUDA's allocator only the words differ.
-
-    A library that finds no memory to begin with calls itself not initialised.
-    """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    marks = (
-        "out of memory",
-        "DefaultCPUAllocator",
-        "STATUS_ALLOC_FAILED",
-        "STATUS_NOT_INITIALIZED",
-    )
-    return any(mark in str(error) for mark in marks)
 
 
 def _tried_out(device: torch.device, asked: str) -> Machine:

@@ -16,7 +16,6 @@ from napari_meunet.inference.machine import (
     DTYPES,
     Machine,
     inspect_machine,
-    is_out_of_memory,
 )
 from napari_meunet.inference.pipeline import WRITE_BEHIND, overlapped
 from napari_meunet.inference.plan import Plan, plan_segmentation
@@ -26,6 +25,7 @@ from napari_meunet.inference.tiles import Block, Column
 from napari_meunet.inference.windows import PaperExecutor
 from napari_meunet.network.card import Card
 from napari_meunet.network.checkpoint import Checkpoint
+from napari_meunet.network.device import is_out_of_memory
 from napari_meunet.progress import Progress
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Volume
@@ -210,6 +210,8 @@ class _Run:
     def _write(self, item: tuple[Column, Block]) -> None:
         column, (start, block) = item
         if len(block):
+            values = [label.value for label in self.checkpoint.card.classes]
+            block = np.array(values, np.uint8)[block]
             overwrite = self.config.overwrite_corrected
             self.labels.write(start, block, overwrite_corrected=overwrite)
             self.labels.mark_finished(column.name, start[0] + len(block))

@@ -9,6 +9,9 @@ MANIFEST = "manifest.json"
 WORKING_COPY = "labels.tif"
 """The labels in a labels folder."""
 
+LABELS_FOLDER_SUFFIX = ".meunet"
+"""Ends the name of a labels folder, unless a person chose another name."""
+
 _IMAGE_SUFFIX = re.compile(
     r"(\.ome)?\.(tiff?|btf|zarr|n5|nii(\.gz)?|nrrd|nhdr|mha|mhd|npy|h5|hdf5|hdf"
     r"|nxs|raw|vol|txm|txrm|dcm)$",
@@ -24,7 +27,15 @@ def labels_folder(scan: Path) -> Path:
     folder's name; the fingerprint in the manifest keeps them apart.
     """
     scan = scan.absolute()
-    return scan.with_name(f"{_IMAGE_SUFFIX.sub('', scan.name)}.meunet")
+    return scan.with_name(f"{scan_name(scan)}{LABELS_FOLDER_SUFFIX}")
+
+
+def scan_name(scan: Path) -> str:
+    """Return the name of a scan without its image suffix, ``fly`` of ``fly.ome.tif``.
+
+    A name without one is returned as it is.
+    """
+    return _IMAGE_SUFFIX.sub("", scan.name)
 
 
 def is_labels_folder(path: Path) -> bool:

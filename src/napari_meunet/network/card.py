@@ -2,11 +2,12 @@
 
 import json
 import struct
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from napari_meunet.config import Frozen, LabelClass
 from napari_meunet.errors import MeUNetError
@@ -47,6 +48,31 @@ class SpacingRange(Frozen):
     coarsest: tuple[Size, Size, Size]
 
 
+class TrainingRecord(Frozen):
+    """How a model was trained: to judge its figures, and to do it again.
+
+    Attributes
+    ----------
+    specimens, validation
+        Names of those that it learned from, and of those that were held out.
+    config
+        A `napari_meunet.config.TrainingConfig`, seed included, as it was then.
+    versions
+        Of the programs, by name.
+    device
+        Where it was computed.
+    seconds
+        How long it took, without interruptions.
+    """
+
+    specimens: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    config: dict[str, JsonValue]
+    versions: dict[str, str]
+    device: str
+    seconds: Annotated[float, Field(ge=0)]
+
+
 class Card(Frozen):
     """The model card that travels inside the checkpoint.
 
@@ -57,7 +83,8 @@ class Card(Frozen):
     network
         The architecture.
     classes
-        What the label values mean, background first, one for every class.
+        What the label values mean, one for every output of the network, in order:
+        background first, then ascending values.
     spacing
         Of the training volumes; None if it is not known.
     intensity
@@ -70,6 +97,8 @@ class Card(Frozen):
         SPDX identifier, or ``"unknown"``.
     command
         The commands that made the model, in order.
+    training
+        The trainings that made it, likewise; empty if they are not known.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -82,14 +111,18 @@ class Card(Frozen):
     metrics: dict[str, float] = Field(default_factory=dict)
     licence: str
     command: tuple[str, ...] = ()
+    training: tuple[TrainingRecord, ...] = ()
 
     @model_validator(mode="after")
     def _one_class_for_every_output(self) -> Self:
         values = [label.value for label in self.classes]
-        if values != list(range(self.network.n_classes)):
+        n_outputs = self.network.n_classes
+        if values[:1] != [0] or values != sorted(set(values)):
+            raise ValueError(f"classes must be ascending values from 0, got {values}")
+        if len(values) != n_outputs:
             raise ValueError(
-                "classes must be the values 0, 1, ... one for each of the "
-                f"{self.network.n_classes} outputs of the network, got {values}"
+                f"classes must be one for each of the {n_outputs} outputs of the "
+                f"network, got {values}"
             )
         return self
 
@@ -113,13 +146,23 @@ def checkpoint_path(model: str | Path) -> Path:
     return path
 
 
+def named_classes(names: Iterable[str]) -> tuple[LabelClass, ...]:
+    """Return the background and classes 1, 2, ... with these names.
+
+    Raises
+    ------
+    MeUNetError
+        If a name is empty.
+    """
+    return tuple(
+        LabelClass.checked(value=value, name=name, color=COLORS[value % len(COLORS)])
+        for value, name in enumerate(("background", *names))
+    )
+
+
 def unnamed_classes(n_classes: int) -> tuple[LabelClass, ...]:
     """Return classes for a model that does not name its own."""
-    names = ["background", *(f"class {value}" for value in range(1, n_classes))]
-    return tuple(
-        LabelClass(value=value, name=name, color=COLORS[value % len(COLORS)])
-        for value, name in enumerate(names)
-    )
+    return named_classes(f"class {value}" for value in range(1, n_classes))
 
 
 def read_card(path: Path) -> Card:

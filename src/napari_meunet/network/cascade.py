@@ -14,10 +14,11 @@ it in the authors' notebook. What follows is therefore our reading:
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from napari_meunet.network.meunet import FEATURES, MeUNet, conv_stage, join
+from napari_meunet.network.card import NetworkConfig
+from napari_meunet.network.meunet import FEATURES, MeUNet
+from napari_meunet.network.stage import ConvStage, Pool
 
 Fusion = Literal["post", "pre", "none"]
 
@@ -41,20 +42,20 @@ class RefinementUNet(nn.Module):
     ) -> None:
         super().__init__()
         f1, f2, f3 = features
-        self.enc1 = conv_stage(in_channels, f1)
-        self.enc2 = conv_stage(f1, f2)
-        self.enc3 = conv_stage(f2, f3)
-        self.dec2 = conv_stage(f2 + f3, f1)
-        self.dec1 = conv_stage(f1 + f1, f1)
-        self.pool = nn.MaxPool3d(2, 2)
+        self.enc1 = ConvStage(in_channels, f1)
+        self.enc2 = ConvStage(f1, f2)
+        self.enc3 = ConvStage(f2, f3)
+        self.dec2 = ConvStage(f2 + f3, f1)
+        self.dec1 = ConvStage(f1 + f1, f1)
+        self.pool = Pool()
 
-    def forward(self, image: Tensor) -> Tensor:  # n in_channels z y x
+    def forward(self, *inputs: Tensor) -> Tensor:  # n in_channels z y x, together
         """Return the last features, ``(n, features[0], z, y, x)``."""
-        skip1 = self.enc1(image)  # n 8 z y x
+        skip1 = self.enc1(*inputs)  # n 8 z y x
         skip2 = self.enc2(self.pool(skip1))  # n 16 z/2
         deepest = self.enc3(self.pool(skip2))  # n 32 z/4
-        deep2 = self.dec2(join(skip2, deepest))  # n 8 z/2
-        features: Tensor = self.dec1(join(skip1, deep2))  # n 8 z y x
+        deep2 = self.dec2(skip2, deepest)  # n 8 z/2
+        features: Tensor = self.dec1(skip1, deep2)  # n 8 z y x
         return features
 
 
@@ -69,6 +70,11 @@ class Cascade(nn.Module):
         Channels of the encoder stages of stage 1 and stage 2.
     fusion
         How the stages are joined, see the module's first lines.
+
+    Attributes
+    ----------
+    network
+        The architecture: these parameters.
     """
 
     def __init__(
@@ -80,6 +86,12 @@ class Cascade(nn.Module):
         fusion: Fusion = "post",
     ) -> None:
         super().__init__()
+        self.network = NetworkConfig(
+            n_classes=n_classes,
+            features=tuple(features),
+            refinement_features=tuple(refinement_features),
+            fusion=fusion,
+        )
         self.fusion = fusion
         self.stage1 = MeUNet(n_classes=n_classes, features=features)
         if fusion == "none":
@@ -90,7 +102,7 @@ class Cascade(nn.Module):
         )
         n_last = refinement_features[0]
         if fusion == "post":
-            self.fuse = conv_stage(features[0] + n_last, features[0])
+            self.fuse = ConvStage(features[0] + n_last, features[0])
             n_last = features[0]
         self.conv_out = nn.Conv3d(n_last, n_classes, kernel_size=1)
 
@@ -113,8 +125,8 @@ class Cascade(nn.Module):
         """
         if self.fusion == "pre":
             probabilities = self.stage1.conv_out(features1).softmax(dim=1)
-            last = self.stage2(torch.cat((image, probabilities), dim=1))
+            last = self.stage2(image, probabilities)
         else:
-            last = self.fuse(torch.cat((features1, self.stage2(image)), dim=1))
+            last = self.fuse(features1, self.stage2(image))
         logits: Tensor = self.conv_out(last)
         return logits

@@ -1,4 +1,4 @@
-"""Which device computes, and in which precisions it does so natively."""
+"""Which device computes, in which precisions, and whether its memory is full."""
 
 import torch
 
@@ -37,3 +37,19 @@ def computes_bf16(device: torch.device) -> bool:
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     return False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell it from other errors: but for CUDA's allocator only the words differ.
+
+    A library that finds no memory to begin with calls itself not initialised.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    marks = (
+        "out of memory",
+        "DefaultCPUAllocator",
+        "STATUS_ALLOC_FAILED",
+        "STATUS_NOT_INITIALIZED",
+    )
+    return any(mark in str(error) for mark in marks)

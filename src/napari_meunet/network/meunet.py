@@ -13,30 +13,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from napari_meunet.network.stage import ConvStage, Pool
 
 FEATURES = (16, 32, 64, 128, 128)
 """Channels of enc1 ... enc5 in the authors' notebook, cell 30."""
-
-
-def conv_block(n_in: int, n_out: int) -> nn.Sequential:
-    """Return a 3x3x3 convolution with bias, batch normalisation and ReLU."""
-    return nn.Sequential(
-        nn.Conv3d(n_in, n_out, kernel_size=3, padding=1),
-        nn.BatchNorm3d(n_out),
-        nn.ReLU(inplace=True),
-    )
-
-
-def conv_stage(n_in: int, n_out: int) -> nn.Sequential:
-    """Return two convolution blocks, ``n_in -> n_out -> n_out`` channels."""
-    return nn.Sequential(conv_block(n_in, n_out), conv_block(n_out, n_out))
-
-
-def join(skip: Tensor, deep: Tensor) -> Tensor:
-    """Upsample `deep` to the size of `skip` (nearest) and put `skip` before it."""
-    upsampled = functional.interpolate(deep, size=skip.shape[2:], mode="nearest")
-    return torch.cat((skip, upsampled), dim=1)
 
 
 class _Dummy(nn.Module):
@@ -66,18 +47,18 @@ class MeUNet(nn.Module):
         super().__init__()
         f1, f2, f3, f4, f5 = features
         self.dummy_layer = _Dummy()
-        self.enc1 = conv_stage(1, f1)
-        self.enc2 = conv_stage(f1, f2)
-        self.enc3 = conv_stage(f2, f3)
-        self.enc4 = conv_stage(f3, f4)
-        self.enc5 = conv_stage(f4, f5)
-        self.dec4 = conv_stage(f4 + f5, f3)
-        self.dec3 = conv_stage(f3 + f3, f2)
-        self.dec2 = conv_stage(f2 + f2, f1)
-        self.dec1 = conv_stage(f1 + f1, f1)
+        self.enc1 = ConvStage(1, f1)
+        self.enc2 = ConvStage(f1, f2)
+        self.enc3 = ConvStage(f2, f3)
+        self.enc4 = ConvStage(f3, f4)
+        self.enc5 = ConvStage(f4, f5)
+        self.dec4 = ConvStage(f4 + f5, f3)
+        self.dec3 = ConvStage(f3 + f3, f2)
+        self.dec2 = ConvStage(f2 + f2, f1)
+        self.dec1 = ConvStage(f1 + f1, f1)
         self.conv_out = nn.Conv3d(f1, n_classes, kernel_size=1)
         self.global_out = nn.Conv3d(f1, n_classes, kernel_size=1)
-        self.pool = nn.MaxPool3d(2, 2)
+        self.pool = Pool()
 
     def forward(self, image: Tensor) -> Tensor:  # n 1 z y x
         """Return the logits of a local patch, ``(n, n_classes, z, y, x)``."""
@@ -88,7 +69,7 @@ class MeUNet(nn.Module):
         """Return the last features, ``(n, features[0], z, y, x)``."""
         skip1 = self.enc1(image)  # n 16 z y x
         half = self._half_resolution(self.pool(skip1))  # n 16 z/2 y/2 x/2
-        features: Tensor = self.dec1(join(skip1, half))
+        features: Tensor = self.dec1(skip1, half)
         return features
 
     def expanded_logits(self, image: Tensor) -> Tensor:  # n 1 z y x
@@ -108,7 +89,7 @@ class MeUNet(nn.Module):
         skip3 = self.enc3(self.pool(skip2))  # n 64 z/4
         skip4 = self.enc4(self.pool(skip3))  # n 128 z/8
         deepest = self.enc5(self.pool(skip4))  # n 128 z/16
-        deep4 = self.dec4(join(skip4, deepest))  # n 64 z/8
-        deep3 = self.dec3(join(skip3, deep4))  # n 32 z/4
-        deep2: Tensor = self.dec2(join(skip2, deep3))  # n 16 z/2
+        deep4 = self.dec4(skip4, deepest)  # n 64 z/8
+        deep3 = self.dec3(skip3, deep4)  # n 32 z/4
+        deep2: Tensor = self.dec2(skip2, deep3)  # n 16 z/2
         return deep2

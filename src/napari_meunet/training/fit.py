@@ -1,8 +1,9 @@
 """The training loop: a phase from its first step, or from where it stopped."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
 from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.device import is_out_of_memory
+from napari_meunet.network.stage import norms, recompute
 from napari_meunet.progress import Progress, Steps
-from napari_meunet.training.evaluation.validation import validation_dice
-from napari_meunet.training.objectives import Objective, norms
+from napari_meunet.training.evaluation.validation import Predict, validation_dice
+from napari_meunet.training.memory.budget import memory_budget
+from napari_meunet.training.memory.plan import StepPlan, plan_step
+from napari_meunet.training.objectives import Objective
 from napari_meunet.training.patches.augmentation import Augmentation
 from napari_meunet.training.patches.batches import Batches, read_ahead
-from napari_meunet.training.patches.sampler import PatchSampler
+from napari_meunet.training.patches.sampler import PatchSampler, Sampler
 from napari_meunet.training.patches.specimen import Specimen
+from napari_meunet.training.patches.windows import Windows, WindowSampler
+from napari_meunet.training.preview import Preview
 from napari_meunet.training.state import TrainingState
+from napari_meunet.training.statistics import statistics_measured
 from napari_meunet.training.stepper import Stepper
 
 CALIBRATION_STEPS = 100
 """Batches over which the final BatchNorm statistics are averaged."""
+
+INTERIM_STEPS = 20
+"""The same for a look at the network while it is in training."""
 
 AVERAGED_LOSSES = 50
 """Steps over which the reported loss is averaged, roughly."""
@@ -41,12 +53,18 @@ class TrainingData:
     specimens, validation
         To train on, and to measure Dice on.
     names
-        Of the classes, by value.
+        Of the classes, by output of the network.
+    windows
+        Of each specimen, if it is windows that are trained on.
+    preview
+        What is looked at meanwhile, if anything.
     """
 
     specimens: Sequence[Specimen]
     validation: Sequence[Specimen]
     names: Mapping[int, str]
+    windows: Sequence[Windows] = ()
+    preview: Preview | None = None
 
 
 class Fit:
@@ -76,14 +94,13 @@ class Fit:
         state: TrainingState,
     ) -> None:
         self._fabric = fabric
-        self._cascade = fabric.to_device(cascade)
-        self._cascade.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self._cascade = cascade
+        fabric.to_device(cascade).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._data = data
         self._config = config
         self._state = state
-        self._sampler = PatchSampler(data.specimens, config.foreground)
         self._augmentation = Augmentation(
-            config.deform, config.mirror, config.synthetic
+            config.deform, config.mirror, config.synthetic, config.augmentation
         )
         self._saved = time.monotonic()
 
@@ -95,12 +112,26 @@ class Fit:
         """
         if phase != self._state.phase:
             self._state.begin(phase)
+        self._apply(self._planned(objective))
         stepper = Stepper(self._fabric, objective, self._config, self._state)
         try:
+            if self._plan.recomputed:
+                message = f"{objective.name}: {self._plan}"
+                yield Progress(self._state.step, n_steps, "steps", message)
             yield from self._fit(stepper, objective, n_steps)
         except GeneratorExit:
             self._save(stepper)
             raise
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self._save(stepper)
+            raise MeUNetError(
+                f"memory must have room for {self._plan}, got "
+                f"{type(error).__name__}; close other programs and give the same "
+                "command again, it goes on where it stopped; or begin anew with a "
+                "smaller --batch-size, --expanded-size or --patch-size"
+            ) from error
 
     def _fit(self, stepper: Stepper, objective: Objective, n_steps: int) -> Steps:
         state = self._state
@@ -109,13 +140,14 @@ class Fit:
         if state.step >= n_free < n_steps:
             if state.step == n_free:
                 state.best, state.n_failures = None, 0
-                yield from self._measure_statistics(objective, n_steps)
+                if self._config.measured_statistics:
+                    yield from self._measure_statistics(objective, n_steps)
             for norm in norms(objective):
                 norm.eval()
             yield from self._take_steps(stepper, objective, n_steps, until=n_steps)
         self._save(stepper)
         stepper.finish(state.best)
-        if norms(objective):
+        if norms(objective) and self._config.measured_statistics:
             yield from self._measure_statistics(objective, n_steps)
         objective.eval()
 
@@ -127,19 +159,58 @@ class Fit:
         for image, labels in self._batches(range(state.step, until)):
             if state.n_failures == self._config.patience:
                 break
-            loss = stepper.step(image, labels, state.step / n_steps)
+            loss = yield from self._step(stepper, image, labels, n_steps)
             state.step += 1
             state.loss += (loss - state.loss) / min(state.step, AVERAGED_LOSSES)
-            scores = self._validate(stepper, n_steps)
+            predict = self._predictor(stepper, n_steps)
+            scores = self._validate(predict, stepper, n_steps)
+            if self._data.preview:
+                self._data.preview.look_when_due(predict)
             self._save_now_and_then(stepper)
             metrics = {"loss": state.loss, **scores}
             yield Progress(state.step, n_steps, "steps", objective.name, metrics)
 
-    def _batches(self, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield augmented batches on the device."""
+    def _step(
+        self, stepper: Stepper, image: Tensor, labels: Tensor, n_steps: int
+    ) -> Generator[Progress, None, float]:
+        """Take a step and return its loss; with a smaller plan if memory runs out."""
+        done = self._state.step
+        while True:
+            try:
+                return stepper.step(image, labels, done / n_steps)
+            except (MemoryError, RuntimeError) as error:
+                smaller = self._plan.smaller()
+                # Several processes would no longer wait for each other.
+                alone = self._fabric.world_size == 1
+                if not (is_out_of_memory(error) and smaller and alone):
+                    raise
+            # Only now has the error let go of the tensors of the step.
+            self._apply(smaller)
+            message = (
+                f"{self._fabric.device} ran out of memory; going on with {smaller}"
+            )
+            yield Progress(done, n_steps, "steps", message)
+
+    def _planned(self, objective: Objective) -> StepPlan:
+        precision = self._fabric.strategy.precision.precision
+        itemsize = 4 if precision == "32-true" else 2
+        budget = memory_budget(self._config, self._fabric.device, itemsize)
+        return plan_step(objective.name, self._cascade.network, self._config, budget)
+
+    def _apply(self, plan: StepPlan) -> None:
+        self._plan = plan
+        recompute(self._cascade, plan.recomputed)
+        if self._fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _batches(
+        self, steps: range, rank: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the augmented batches of a process, by default this one's."""
         phase = self._state.phase
-        key = (self._config.seed, phase, self._fabric.global_rank)
-        batches = Batches(self._sampler, self._config.batch_size, key)
+        rank = self._fabric.global_rank if rank is None else rank
+        key = (self._config.seed, phase, rank)
+        batches = Batches(self._sampler(rank), self._config.batch_size, key)
         size = self._config.expanded_size if phase == 0 else self._config.patch_size
         drawn = self._augmentation.drawn_size(size)
         for batch in read_ahead(lambda step: batches.draw(step, drawn), steps):
@@ -148,58 +219,87 @@ class Fit:
             image, labels = self._augmentation.apply(image, labels, size, batch.seed)
             yield image.contiguous(memory_format=torch.channels_last_3d), labels
 
-    def _validate(self, stepper: Stepper, n_steps: int) -> dict[str, float]:
+    def _sampler(self, rank: int) -> Sampler:
+        data, config = self._data, self._config
+        if config.sampling == "balanced":
+            return PatchSampler(data.specimens, config.foreground)
+        seed = (config.seed, rank)
+        return WindowSampler(data.specimens, data.windows, seed)
+
+    def _validate(
+        self, predict: Predict, stepper: Stepper, n_steps: int
+    ) -> dict[str, float]:
         """Return the Dice of the averaged weights when it is time; keep the best."""
         state = self._state
         due = state.step % self._config.validation_steps == 0 or state.step == n_steps
         if not (due and self._data.validation):
             return {}
-        averaged: Any = stepper.average.module
-        averaged.eval()
-
-        def predict(image: NDArray[np.float32]) -> NDArray[Any]:
-            patch = self._fabric.to_device(torch.from_numpy(image)[None, None])
-            with torch.no_grad(), self._fabric.autocast():
-                found: Tensor = averaged.logits(patch).argmax(dim=1)
-            return found[0].cpu().numpy()
-
         size = self._config.expanded_size
         scores = validation_dice(predict, self._data.validation, size)
         if self._config.patience:
             mean = float(np.mean(list(scores.values())))
             if state.best is None or mean > state.best[0]:
-                weights = {k: v.clone() for k, v in averaged.state_dict().items()}
+                averaged = stepper.average.module.state_dict()
+                weights = {k: v.clone() for k, v in averaged.items()}
                 state.best, state.n_failures = (mean, weights), 0
             else:
                 state.n_failures += 1
         return {f"Dice {self._data.names[k]}": value for k, value in scores.items()}
 
+    def _predictor(self, stepper: Stepper, n_steps: int) -> Predict:
+        """Return the network with the averaged weights, as it would be used."""
+
+        @cache
+        def averaged() -> Any:
+            return self._averaged(stepper, n_steps)
+
+        def predict(image: NDArray[np.float32]) -> NDArray[Any]:
+            patch = self._fabric.to_device(torch.from_numpy(image)[None, None])
+            with torch.no_grad(), self._fabric.autocast():
+                found: Tensor = averaged().logits(patch).argmax(dim=1)
+            return found[0].cpu().numpy()
+
+        return predict
+
+    def _averaged(self, stepper: Stepper, n_steps: int) -> Any:
+        """Return the averaged objective with statistics of its own.
+
+        They are measured on the batches of the first process, so that all processes
+        come to the same scores.
+        """
+        averaged: Any = stepper.average.module
+        if norms(stepper.objective) and self._config.measured_statistics:
+            steps = range(n_steps, n_steps + INTERIM_STEPS)
+            with statistics_measured(averaged.train()):
+                for batch in self._batches(steps, rank=0):
+                    self._pass(averaged, *batch)
+        return averaged.eval()
+
     def _save_now_and_then(self, stepper: Stepper) -> None:
         if time.monotonic() - self._saved > SECONDS_BETWEEN_SAVES:
             self._save(stepper)
-            self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken, all phases and interrupted runs together."""
+        return self._state.seconds + time.monotonic() - self._saved
 
     def _save(self, stepper: Stepper) -> None:
+        self._state.seconds, self._saved = self.seconds, time.monotonic()
         if self._fabric.is_global_zero:
             stepper.store(self._state)
             self._state.cascade = self._cascade.state_dict()
             self._state.save()
 
     def _measure_statistics(self, objective: Objective, n_steps: int) -> Steps:
-        """Replace the running statistics by plain averages at the present weights.
-
-        With few patches a step the exponential average is noisy, and it lags behind.
-        """
-        gathering = norms(objective)
-        momenta = [norm.momentum for norm in gathering]
-        for norm in gathering:
-            norm.reset_running_stats()
-            norm.momentum = None  # averages all batches with equal weight
+        """Replace the running statistics by plain averages at the present weights."""
         steps = range(n_steps, n_steps + CALIBRATION_STEPS)
         message = f"{objective.name}, statistics"
-        for done, (image, labels) in enumerate(self._batches(steps), start=1):
-            with torch.no_grad(), self._fabric.autocast():
-                objective(image, labels)
-            yield Progress(done, len(steps), "batches", message)
-        for norm, momentum in zip(gathering, momenta, strict=True):
-            norm.momentum = momentum
+        with statistics_measured(objective):
+            for done, batch in enumerate(self._batches(steps), start=1):
+                self._pass(objective, *batch)
+                yield Progress(done, len(steps), "batches", message)
+
+    def _pass(self, objective: Objective, image: Tensor, labels: Tensor) -> None:
+        with torch.no_grad(), self._fabric.autocast():
+            objective(image, labels)

@@ -30,6 +30,19 @@ def logged_to_csv(steps: Steps, path: Path, *, append: bool) -> Steps:
             yield step
 
 
+def read_log(path: Path) -> list[tuple[str, int, str, float]]:
+    """Return the rows that `logged_to_csv` wrote: phase, step, name, value.
+
+    A last row that was cut off with the power is left out. Without a file there are
+    none.
+    """
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS)]
+    return [(row[0], int(row[1]), row[2], float(row[3])) for row in rows[1:]]
+
+
 def logged_to_tensorboard(steps: Steps, folder: Path) -> Steps:
     """Pass the steps on, and write each of their figures as a scalar for TensorBoard.
 

@@ -1,10 +1,17 @@
 """The loss of the authors' notebook: Dice plus cross-entropy."""
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.training.patches.sparse import IGNORE
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""From logits ``(n, n_classes, z, y, x)`` and labels ``(n, z, y, x)`` to a scalar."""
 
 
 def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -30,15 +37,55 @@ def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return 1 - (2 * overlap / (total + 1e-5)).mean()
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def class_weights(counts: NDArray[np.int64]) -> Tensor:
+    """Return the weights of the classes in the authors' cross-entropy (cells 33, 34).
+
+    Inverse frequency, divided by the sum, then softmax: the rarest class counts at most
+    e times as much as the most frequent one. A class without voxels gets 0; in the
+    notebook that is one which the first scan lacks.
+
+    Parameters
+    ----------
+    counts
+        ``(n_classes,)`` voxels of each class in what the network is trained on.
+
+    Returns
+    -------
+    Tensor
+        ``(n_classes,)`` float32; the sum is 1.
+    """
+    present = torch.from_numpy(counts > 0)
+    inverse = torch.from_numpy(counts.sum() / np.maximum(counts, 1)).float() * present
+    normalised = inverse / inverse.sum()
+    return normalised.masked_fill(~present, -torch.inf).softmax(dim=0)
+
+
+def segmentation_loss(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Return `dice_loss` plus the mean cross-entropy, with equal weight.
 
     Voxels with `IGNORE` count in neither. The notebook weights the cross-entropy by
-    inverse frequency, because its patches lie on a regular grid; ours are drawn class
-    by class, so the classes are balanced already and the weights are left out.
+    inverse frequency, because its patches lie on a regular grid; patches that are drawn
+    class by class are balanced already and need no weights.
+
+    Parameters
+    ----------
+    logits
+        ``(n, n_classes, z, y, x)``.
+    labels
+        ``(n, z, y, x)``, integers below ``n_classes``, or `IGNORE`.
+    weights
+        ``(n_classes,)`` of the classes in the cross-entropy, whose mean is weighted,
+        too; None counts all voxels alike.
     """
+    labelled = labels != IGNORE
+    if weights is None:
+        total = labelled.sum()
+    else:
+        weights = weights.to(logits.device)
+        total = (weights[labels.long() * labelled] * labelled).sum()
     entropy = functional.cross_entropy(
-        logits.float(), labels.long(), ignore_index=IGNORE, reduction="sum"
+        logits.float(), labels.long(), weights, ignore_index=IGNORE, reduction="sum"
     )
-    n_labelled = (labels != IGNORE).sum().clamp(min=1)
-    return torch.add(dice_loss(logits, labels), entropy / n_labelled)
+    return torch.add(dice_loss(logits, labels), entropy / total.clamp(min=1e-12))

@@ -4,15 +4,15 @@ A forward pass returns the loss, so that a wrapper for several devices sees one 
 step. A batch counts once in the BatchNorm statistics, however often it passes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from napari_meunet.network.cascade import Cascade
-from napari_meunet.training.losses import segmentation_loss
+from napari_meunet.network.stage import statistics_kept
+from napari_meunet.training.losses import Loss, segmentation_loss
+from napari_meunet.training.memory.step import Phase
 
 STAGE1_SHARE = 0.5
 """Weight of stage 1's own loss while both stages are trained together (our choice)."""
@@ -27,12 +27,17 @@ class Stage1Objective(nn.Module):
         Its stage 1 is trained.
     patch_size
         Edge of the local patch; the expanded patch is what comes in.
+    loss
+        Of logits and labels.
     """
 
-    name = "stage 1"
+    name: Phase = "stage 1"
 
-    def __init__(self, cascade: Cascade, patch_size: int) -> None:
+    def __init__(
+        self, cascade: Cascade, patch_size: int, loss: Loss = segmentation_loss
+    ) -> None:
         super().__init__()
+        self._loss = loss
         self.stage1 = cascade.stage1
         self._patch_size = patch_size
         self.stage1.requires_grad_(requires_grad=True)
@@ -46,13 +51,13 @@ class Stage1Objective(nn.Module):
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
         margin = (image.shape[-1] - self._patch_size) // 2
         center = slice(margin, margin + self._patch_size)
-        local = self.stage1(image[:, :, center, center, center])
-        loss = segmentation_loss(local, labels[:, center, center, center])
-        if margin:
+        loss = image.new_zeros(())
+        if margin:  # first: its stage without a gradient is the widest of all
             with statistics_kept(self.stage1):
                 logits = self.stage1.expanded_logits(image)
-            loss = loss + segmentation_loss(logits, labels[:, ::2, ::2, ::2])
-        return loss
+            loss = loss + self._loss(logits, labels[:, ::2, ::2, ::2])
+        local = self.stage1(image[:, :, center, center, center])
+        return loss + self._loss(local, labels[:, center, center, center])
 
 
 class Stage2Objective(nn.Module):
@@ -62,12 +67,15 @@ class Stage2Objective(nn.Module):
     ----------
     cascade
         All of it but stage 1 is trained.
+    loss
+        Of logits and labels.
     """
 
-    name = "stage 2"
+    name: Phase = "stage 2"
 
-    def __init__(self, cascade: Cascade) -> None:
+    def __init__(self, cascade: Cascade, loss: Loss = segmentation_loss) -> None:
         super().__init__()
+        self._loss = loss
         self.cascade = cascade
         cascade.requires_grad_(requires_grad=True)
         cascade.stage1.requires_grad_(requires_grad=False)
@@ -87,7 +95,7 @@ class Stage2Objective(nn.Module):
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
         with torch.no_grad():
             features1 = self.cascade.stage1.features(image)
-        return segmentation_loss(self.cascade.refined_logits(image, features1), labels)
+        return self._loss(self.cascade.refined_logits(image, features1), labels)
 
 
 class JointObjective(nn.Module):
@@ -97,12 +105,15 @@ class JointObjective(nn.Module):
     ----------
     cascade
         All of it is trained.
+    loss
+        Of logits and labels.
     """
 
-    name = "both stages"
+    name: Phase = "both stages"
 
-    def __init__(self, cascade: Cascade) -> None:
+    def __init__(self, cascade: Cascade, loss: Loss = segmentation_loss) -> None:
         super().__init__()
+        self._loss = loss
         self.cascade = cascade
         cascade.requires_grad_(requires_grad=True)
 
@@ -114,27 +125,9 @@ class JointObjective(nn.Module):
     def forward(self, image: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
         features1 = self.cascade.stage1.features(image)
-        loss1 = segmentation_loss(self.cascade.stage1.conv_out(features1), labels)
+        loss1 = self._loss(self.cascade.stage1.conv_out(features1), labels)
         logits = self.cascade.refined_logits(image, features1)
-        return segmentation_loss(logits, labels) + STAGE1_SHARE * loss1
+        return self._loss(logits, labels) + STAGE1_SHARE * loss1
 
 
 Objective = Stage1Objective | Stage2Objective | JointObjective
-
-
-def norms(module: nn.Module) -> list[nn.BatchNorm3d]:
-    """Return the batch normalisations that gather statistics: those in training."""
-    return [m for m in module.modules() if isinstance(m, nn.BatchNorm3d) and m.training]
-
-
-@contextmanager
-def statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Normalise by the batch in the block, as in training, but remember nothing."""
-    gathering = norms(module)
-    for norm in gathering:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in gathering:
-            norm.track_running_stats = True

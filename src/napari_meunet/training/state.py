@@ -1,6 +1,7 @@
 """The state of an unfinished training, so that it can go on where it stopped."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Self
@@ -38,6 +39,8 @@ class TrainingState:
         Best mean Dice of the phase so far, and the averaged weights that reached it.
     n_failures
         Validations since then.
+    seconds
+        How long it has taken, all phases together.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class TrainingState:
     optimiser: Weights | None = None
     best: tuple[float, Weights] | None = None
     n_failures: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def load(cls, path: Path, key: str) -> Self:
@@ -79,12 +83,28 @@ class TrainingState:
         return state
 
     def begin(self, phase: int) -> None:
-        """Put the state before the first step of a phase; the weights stay."""
-        new = TrainingState(self.path, self.key, phase, cascade=self.cascade)
+        """Put the state before the first step of a phase; weights and time stay."""
+        new = TrainingState(self.path, self.key, phase)
+        new.cascade, new.seconds = self.cascade, self.seconds
         vars(self).update(vars(new))
 
     def save(self) -> None:
-        """Write the file; it appears whole or not at all."""
+        """Write the file; it appears whole or not at all.
+
+        Raises
+        ------
+        MeUNetError
+            If it cannot be written, or the weights are no longer finite; what lay
+            there stays.
+        """
+        if self.cascade and not all(t.isfinite().all() for t in self.cascade.values()):
+            raise MeUNetError(
+                "weights must be finite to be kept, got others after "
+                f"{self.step} steps; lower --learning-rate or look for damaged scans"
+            )
         content = {name: value for name, value in vars(self).items() if name != "path"}
+        # torch's own file writer does not say what a full disk answered.
+        buffer = BytesIO()
+        torch.save(content, buffer)
         with writing(self.path), replacing(self.path) as temporary:
-            torch.save(content, temporary)
+            temporary.write_bytes(buffer.getbuffer())

@@ -1,11 +1,13 @@
 """One optimiser step after the other, on one device or on many."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from napari_meunet.config import TrainingConfig
@@ -59,7 +61,7 @@ class Stepper:
         state: TrainingState,
     ) -> None:
         self._fabric = fabric
-        self._objective = objective.train()
+        self.objective = objective.train()
         self._config = config
         fitted = [p for p in objective.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(fitted, config.learning_rate)
@@ -84,20 +86,24 @@ class Stepper:
         ------
         MeUNetError
             If the loss is not finite.
+        MemoryError, RuntimeError
+            If memory runs out. Nothing has changed then, and the step can be taken
+            again.
         """
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.learning_rate * _schedule(self._config, done)
         self._optimiser.zero_grad()
-        loss = self._loss(image, labels)
-        value = float(loss.item())
-        if not math.isfinite(value):
-            raise MeUNetError(
-                f"the loss must stay finite, got {value}; lower --learning-rate or "
-                "look for damaged scans"
-            )
-        self._fabric.backward(loss)
+        with _statistics_restored_on_failure(self.objective):
+            loss = self._loss(image, labels)
+            value = float(loss.item())
+            if not math.isfinite(value):
+                raise MeUNetError(
+                    f"the loss must stay finite, got {value}; lower --learning-rate or "
+                    "look for damaged scans"
+                )
+            self._fabric.backward(loss)
         self._optimiser.step()
-        self.average.update_parameters(self._objective)
+        self.average.update_parameters(self.objective)
         return value
 
     def store(self, state: TrainingState) -> None:
@@ -108,12 +114,25 @@ class Stepper:
     def finish(self, best: tuple[float, Weights] | None) -> None:
         """Give the objective the best weights if they are known, else the average."""
         weights = best[1] if best else self.average.module.state_dict()
-        self._objective.load_state_dict(weights)
+        self.objective.load_state_dict(weights)
 
     def _averaged(self, average: Tensor, current: Tensor, n: Tensor | int) -> Tensor:
         """Move the average; it follows more closely while it is young."""
         decay = min(self._config.averaging, (1 + int(n)) / (10 + int(n)))
         return average.lerp(current, 1 - decay)
+
+
+@contextmanager
+def _statistics_restored_on_failure(module: nn.Module) -> Iterator[None]:
+    """Give BatchNorm back what it knew, if the block does not come to its end."""
+    buffers = list(module.buffers())
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    except (MemoryError, RuntimeError):
+        for buffer, value in zip(buffers, before, strict=True):
+            buffer.copy_(value)
+        raise
 
 
 def _schedule(config: TrainingConfig, done: float) -> float:

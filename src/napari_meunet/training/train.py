@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,32 +17,44 @@ from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
 from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
 from napari_meunet.network.meunet import FEATURES
-from napari_meunet.progress import Steps
+from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.allocator import freed_memory_kept
 from napari_meunet.training.fit import Fit, TrainingData
+from napari_meunet.training.losses import Loss, class_weights, segmentation_loss
 from napari_meunet.training.objectives import (
     JointObjective,
     Objective,
     Stage1Objective,
     Stage2Objective,
 )
+from napari_meunet.training.output import state_path
+from napari_meunet.training.patches.classes import numbered
 from napari_meunet.training.patches.specimen import Specimen
+from napari_meunet.training.patches.windows import ROULETTE_SEED, kept_windows
+from napari_meunet.training.preview import Preview, Show
+from napari_meunet.training.provenance import (
+    Pair,
+    require_apart,
+    specimen_name,
+    training_record,
+)
 from napari_meunet.training.state import TrainingState
 from napari_meunet.training.stepper import make_fabric
 from napari_meunet.volume.volume import Volume
 
-Pairs = Sequence[tuple[Volume, Volume]]
+Scans = Sequence[tuple[Volume, Volume]]
 """Scans and their labels."""
 
 
 def train(
-    pairs: Pairs,
+    pairs: Sequence[Pair],
     config: TrainingConfig,
     card: Card,
     output: Path,
     *,
     initial: Checkpoint | None = None,
-    validation: Pairs = (),
+    validation: Scans = (),
+    show: Show | None = None,
 ) -> Steps:
     """Train a cascade and write it to `output` as a checkpoint.
 
@@ -51,24 +65,29 @@ def train(
     Parameters
     ----------
     pairs
-        Scans and their labels.
+        Scans and their labels. The scan may be None where all images are made up.
     config
         Sizes, steps, seed.
     card
-        What the checkpoint shall say of itself, its architecture included.
+        What the checkpoint shall say of itself, its architecture included; the values
+        in the labels are those of its classes. The record of this training is added.
     output
         A ``.safetensors`` file; written when training ends, and not before.
     initial
         Where to begin instead of random weights; its architecture must be that of
         `card`.
     validation
-        Scans and labels to measure Dice on meanwhile.
+        Scans and labels of other specimens, to measure Dice on meanwhile.
+    show
+        Gets a plane as the network labels it, now and then: of the first validation
+        scan, or of the first scan that is trained on if there is none.
 
     Yields
     ------
     Progress
-        After every step, with the loss averaged over the last steps; and the Dice of
-        the validation scans where they were just measured.
+        First what a person should know of the scans, if there is something, in the
+        unit ``"scans"``. Then after every step, with the loss averaged over the last
+        steps; and the Dice of the validation scans where they were just measured.
 
     Raises
     ------
@@ -77,9 +96,16 @@ def train(
         would stay random, or the loss is no longer finite.
     """
     _require_trainable(card.network, config, initial, n_pairs=len(pairs))
+    _require_images(pairs, config, card, initial)
+    require_apart(pairs, validation)
     fabric = make_fabric(config)
     fabric.launch()
-    data = _data(pairs, validation, card, config.seed)
+    data = _data(pairs, validation, card, config)
+    yield from _remarks(pairs, data)
+    if show and (validation or data.specimens[0].image):
+        size = config.expanded_size
+        preview = Preview(data.specimens, data.validation, size, show)
+        data = replace(data, preview=preview)
     torch.manual_seed(config.seed)
     cascade = initial.build() if initial else Cascade(**card.network.model_dump())
     key = _key(config, card, data.specimens, initial)
@@ -88,11 +114,15 @@ def train(
         cascade.load_state_dict(state.cascade)
     fit = Fit(fabric, cascade, data, config, state)
     with freed_memory_kept():
-        for phase, (objective, n_steps) in enumerate(_phases(cascade, config)):
+        phases = _phases(cascade, config, _loss(data, config))
+        for phase, (objective, n_steps) in enumerate(phases):
             if n_steps and phase >= state.phase:
                 yield from fit.run(phase, objective(), n_steps)
     if fabric.is_global_zero:
         weights = {name: tensor.cpu() for name, tensor in cascade.state_dict().items()}
+        record = training_record(pairs, validation, config, fabric, fit.seconds)
+        earlier = initial.card.training if initial else ()
+        card = card.model_copy(update={"training": (*earlier, record)})
         save_checkpoint(Checkpoint(weights, card), output)
         state.path.unlink(missing_ok=True)
 
@@ -106,11 +136,6 @@ def is_first_process() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in names)
 
 
-def state_path(output: Path) -> Path:
-    """Return where the state of an unfinished training lies."""
-    return output.with_suffix(".unfinished.pt")
-
-
 def new_network(n_classes: int, config: TrainingConfig) -> NetworkConfig:
     """Return the architecture that `config` asks for."""
     return NetworkConfig(
@@ -121,25 +146,64 @@ def new_network(n_classes: int, config: TrainingConfig) -> NetworkConfig:
     )
 
 
-def _data(pairs: Pairs, validation: Pairs, card: Card, seed: int) -> TrainingData:
-    """Read the labels once."""
-    rng = np.random.default_rng(seed)
+def _data(
+    pairs: Sequence[Pair], validation: Scans, card: Card, config: TrainingConfig
+) -> TrainingData:
+    """Read the labels once, or twice to choose windows."""
+    rng, n_classes = np.random.default_rng(config.seed), card.network.n_classes
     specimens, held_out = (
-        [Specimen.index(*pair, card.network.n_classes, rng) for pair in part]
+        [
+            Specimen.index(
+                image, numbered(labels, card.classes), n_classes, rng, card.intensity
+            )
+            for image, labels in part
+        ]
         for part in (pairs, validation)
     )
-    names = {label.value: label.name for label in card.classes}
-    return TrainingData(specimens, held_out, names)
+    names = {i: label.name for i, label in enumerate(card.classes)}
+    data = TrainingData(specimens, held_out, names)
+    if config.sampling == "balanced":
+        return data
+    roulette, size = np.random.default_rng(ROULETTE_SEED), config.patch_size
+    windows = [kept_windows(s.labels, n_classes, size, roulette) for s in specimens]
+    return replace(data, windows=windows)
+
+
+def _remarks(pairs: Sequence[Pair], data: TrainingData) -> Iterator[Progress]:
+    """Say which classes which specimens lack; training goes on without them there."""
+    lacking = {
+        name: [
+            specimen_name(pair)
+            for pair, specimen in zip(pairs, data.specimens, strict=True)
+            if value not in specimen.voxels
+        ]
+        for value, name in data.names.items()
+        if value
+    }
+    parts = [f"no {name} in {', '.join(n)}" for name, n in lacking.items() if n]
+    if parts:
+        message = f"{'; '.join(parts)}: training goes on with what is there"
+        yield Progress(len(pairs), len(pairs), "scans", message)
+
+
+def _loss(data: TrainingData, config: TrainingConfig) -> Loss:
+    """Return the loss, weighted by what the network will be shown if that is asked."""
+    if config.cross_entropy == "plain":
+        return segmentation_loss
+    shown = data.windows or data.specimens
+    counts = np.sum([part.counts for part in shown], axis=0)
+    return partial(segmentation_loss, weights=class_weights(counts))
 
 
 def _phases(
-    cascade: Cascade, config: TrainingConfig
+    cascade: Cascade, config: TrainingConfig, loss: Loss
 ) -> list[tuple[Callable[[], Objective], int]]:
     """Return the objective of each phase, still to be made, and its steps."""
+    size = config.patch_size
     return [
-        (lambda: Stage1Objective(cascade, config.patch_size), config.stage1_steps),
-        (lambda: Stage2Objective(cascade), config.stage2_steps),
-        (lambda: JointObjective(cascade), config.joint_steps),
+        (lambda: Stage1Objective(cascade, size, loss), config.stage1_steps),
+        (lambda: Stage2Objective(cascade, loss), config.stage2_steps),
+        (lambda: JointObjective(cascade, loss), config.joint_steps),
     ]
 
 
@@ -168,6 +232,34 @@ def _require_trainable(
         )
 
 
+def _require_images(
+    pairs: Sequence[Pair],
+    config: TrainingConfig,
+    card: Card,
+    initial: Checkpoint | None,
+) -> None:
+    """Refuse images that the network could not be shown as it will be used."""
+    lonely = [specimen_name(pair) for pair in pairs if pair[0] is None]
+    if lonely and config.synthetic < 1:
+        raise MeUNetError(
+            "labels without a scan go with images that are all made up, got no scan of "
+            f"{', '.join(lonely)} and {config.synthetic:g} of the images made up; add "
+            "the scans, or pass --synthetic 1"
+        )
+    if config.normalise == (card.intensity is None):
+        raise MeUNetError(
+            f"normalise must be what the card says, got {config.normalise} and "
+            f"{card.intensity}; make the card for this config"
+        )
+    if initial and initial.card.intensity != card.intensity:
+        raise MeUNetError(
+            "a model must be trained on with intensities as before, got "
+            f"{initial.card.intensity or 'raw grey values'} in the initial checkpoint "
+            f"and {card.intensity or 'raw grey values'} now; pass --normalise or "
+            "--no-normalise"
+        )
+
+
 def _key(
     config: TrainingConfig,
     card: Card,
@@ -176,9 +268,9 @@ def _key(
 ) -> str:
     """Return what must agree for a stopped training to go on."""
     parts = {
-        "config": config.model_dump(exclude={"device"}),
+        "config": config.model_dump(exclude={"device", "memory"}),
         "network": card.network.model_dump(),
-        "scans": [(s.image.shape, s.intensity) for s in specimens],
+        "scans": [(s.shape, s.intensity) for s in specimens],
         "initial": initial.digest() if initial else None,
     }
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

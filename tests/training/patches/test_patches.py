@@ -9,10 +9,10 @@ from napari_meunet.training.patches.specimen import Specimen, read_box
 from napari_meunet.volume.volume import Volume
 
 
-def specimen(image, labels, n_classes=2):
+def specimen(image, labels, n_classes=2, **rule):
     rng = np.random.default_rng(0)
     return Specimen.index(
-        Volume.from_array(image), Volume.from_array(labels), n_classes, rng
+        Volume.from_array(image), Volume.from_array(labels), n_classes, rng, **rule
     )
 
 
@@ -71,3 +71,51 @@ def test_shapes_types_and_values_are_checked(pair):
     with pytest.raises(MeUNetError, match=r"0 to 1 .*, got 7 in plane 2"):
         labels[2, 0, 0] = 7
         specimen(image, labels)
+
+
+@pytest.mark.parametrize(("theirs", "fits"), [(2.02, True), (2.1, False)])
+def test_labels_of_another_spacing_are_refused(pair, theirs, fits):
+    image, labels = map(Volume.from_array, pair)
+    image, labels = image.with_spacing((3, 2, 2)), labels.with_spacing((3, theirs, 2))
+    rng = np.random.default_rng(0)
+    if fits:  # files round
+        Specimen.index(image, labels, 2, rng)
+        return
+    with pytest.raises(MeUNetError, match=r"same spacing, got 3 x 2 x 2 um .* 3 x 2.1"):
+        Specimen.index(image, labels, 2, rng)
+
+
+def test_a_spacing_that_only_one_of_them_says_is_no_mistake(pair):
+    image, labels = map(Volume.from_array, pair)
+    rng = np.random.default_rng(0)
+    assert Specimen.index(image.with_spacing((3, 2, 2)), labels, 2, rng).voxels
+
+
+def test_labels_without_a_scan_give_patches_with_an_empty_image(pair):
+    labels = pair[1]
+    rng = np.random.default_rng(0)
+    one = Specimen.index(None, Volume.from_array(labels), 2, rng)
+    assert one.shape == labels.shape
+    assert one.intensity is None
+    image, truth = PatchSampler([one], 1.0).draw(16, rng, 0)
+    assert truth.sum() == 1
+    assert image.dtype == np.float32
+    assert not image.any()
+
+
+def test_raw_values_stay_as_they_are_and_must_be_bytes(pair):
+    image, labels = pair
+    one = specimen(image, labels, rule=None)
+    patch, _ = one.patch(np.array([-1, 0, 0]), 16)
+    assert not patch[0].any()
+    np.testing.assert_array_equal(patch[1:], image[:15, :16, :16])
+    with pytest.raises(MeUNetError, match="8 bits, got uint16"):
+        specimen(image.astype(np.uint16), labels, rule=None)
+
+
+def test_the_voxels_of_every_class_are_counted(rng):
+    labels = rng.choice([0, 1, 2, 255], (9, 10, 11)).astype(np.uint8)
+    one = specimen(rng.integers(0, 255, labels.shape, dtype=np.uint8), labels, 4)
+    expected = [(labels == value).sum() for value in range(4)]
+    np.testing.assert_array_equal(one.counts, expected)
+    assert one.is_sparse

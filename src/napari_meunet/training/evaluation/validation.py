@@ -36,7 +36,7 @@ def validation_dice(
     scores: dict[int, list[float]] = {}
     for specimen in specimens:
         table = np.zeros((N_VALUES, N_VALUES), np.int64)
-        for start in _windows(specimen.image.shape, size):
+        for start in _windows(specimen.shape, size):
             image, labels = specimen.patch(start, size)
             table += confusion(predict(image), labels)
         table[:, IGNORE] = 0

@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_meunet.training.patches.affine import random_affine
 from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.training.patches.synthesis import synthesised
 
@@ -43,15 +45,21 @@ class Augmentation:
         differ by their side alone, as left and right do.
     synthetic
         Fraction of the patches whose image is made up from their labels.
+    kind
+        ``"full"`` flips, turns by right angles and changes the grey values, too.
+        ``"affine"`` does not, nor does it bend: see
+        `napari_meunet.training.patches.affine`. It never mirrors.
     """
 
     deform: float
     mirror: bool
     synthetic: float = 0.0
+    kind: Literal["full", "affine"] = "full"
 
     def drawn_size(self, size: int) -> int:
         """Return the edge of the patches to cut out for patches of edge `size`."""
-        return 2 * round(size * MARGIN / 2) if self.deform else size
+        bends = self.deform and self.kind == "full"
+        return 2 * round(size * MARGIN / 2) if bends else size
 
     def apply(
         self, image: Tensor, labels: Tensor, size: int, seed: int
@@ -61,10 +69,11 @@ class Augmentation:
         Parameters
         ----------
         image
-            ``(n, 1, z, y, x)``, values in [0, 1], cubes of edge `drawn_size`.
+            ``(n, 1, z, y, x)``, cubes of edge `drawn_size`; values in [0, 1] unless
+            the kind is affine.
         labels
-            ``(n, z, y, x)`` uint8. What is turned in from beyond the patch becomes
-            `IGNORE`.
+            ``(n, z, y, x)`` uint8. What the full augmentation turns in from beyond the
+            patch becomes `IGNORE`.
         size
             Edge of the result.
         seed
@@ -73,16 +82,28 @@ class Augmentation:
         generator = torch.Generator().manual_seed(seed)
         images, truths = [], []
         for one, truth in zip(image, labels, strict=True):
-            if _chance(generator, self.deform):
-                moved = _deformed(one, truth, size, generator)
-            else:
-                moved = _center(one, size), _center(truth, size)
-            patch, turned = _turned(*moved, generator, mirror=self.mirror)
+            patch, moved = self._moved(one, truth, size, generator)
             if _chance(generator, self.synthetic):
-                patch = synthesised(turned, generator)
-            images.append(_relit(patch, generator))
-            truths.append(turned)
+                patch = synthesised(moved, generator)
+            if self.kind == "full":
+                patch = _relit(patch, generator)
+            images.append(patch)
+            truths.append(moved)
         return torch.stack(images), torch.stack(truths)
+
+    def _moved(
+        self, image: Tensor, labels: Tensor, size: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return both as the augmentation moves them, of edge `size`."""
+        deforms = _chance(generator, self.deform)
+        if self.kind == "affine":
+            patch = _center(image, size), _center(labels, size)
+            return random_affine(*patch, generator) if deforms else patch
+        if deforms:
+            patch = _deformed(image, labels, size, generator)
+        else:
+            patch = _center(image, size), _center(labels, size)
+        return _turned(*patch, generator, mirror=self.mirror)
 
 
 def _center(patch: Tensor, size: int) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_meunet.training.patches.sampler import PatchSampler
+from napari_meunet.training.patches.sampler import Sampler
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class Batch:
     Attributes
     ----------
     images
-        ``(n, 1, z, y, x)`` float32 in [0, 1].
+        ``(n, 1, z, y, x)`` float32, as the network sees them.
     labels
         ``(n, z, y, x)`` uint8.
     seed
@@ -51,7 +51,7 @@ class Batches:
         What the randomness hangs on: the seed, the phase, the process.
     """
 
-    sampler: PatchSampler
+    sampler: Sampler
     n: int
     key: tuple[int, ...]
 

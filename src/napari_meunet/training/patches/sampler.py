@@ -1,11 +1,22 @@
 """Random training patches, read on the fly from lazily opened volumes."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.training.patches.specimen import Specimen
+
+
+class Sampler(Protocol):
+    """What chooses patches."""
+
+    def draw(
+        self, size: int, rng: np.random.Generator, turn: int, /
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return an image and its labels, both ``(size,) * 3``."""
+        ...
 
 
 class PatchSampler:
@@ -29,7 +40,7 @@ class PatchSampler:
     def draw(
         self, size: int, rng: np.random.Generator, turn: int
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return an image patch scaled to [0, 1] and its labels, both ``(size,) * 3``.
+        """Return an image patch and its labels, both ``(size,) * 3``.
 
         Beyond the volume lie zeros: air, and background.
 
@@ -45,7 +56,7 @@ class PatchSampler:
         specimen = self._specimens[int(rng.integers(len(self._specimens)))]
         start = self._center(specimen, rng, turn) - size // 2
         start += rng.integers(-size // 4, size // 4 + 1, 3)
-        start = _kept_inside(start, size, specimen.image.shape)
+        start = _kept_inside(start, size, specimen.shape)
         return specimen.patch(start, size)
 
     def _center(
@@ -53,7 +64,7 @@ class PatchSampler:
     ) -> NDArray[np.intp]:
         anywhere = rng.random() >= self._foreground
         if anywhere and not specimen.is_sparse:
-            return rng.integers(specimen.image.shape)
+            return rng.integers(specimen.shape)
         classes = sorted(value for value in specimen.voxels if value) or [0]
         value = classes[turn % len(classes)]
         if anywhere and 0 in specimen.voxels:

@@ -6,98 +6,159 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import IntensityRule
 from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Planes, Volume
+from napari_meunet.words import spacing_in_words
 
 VOXELS_PER_CLASS = 4096
 """Voxels remembered of every class of a specimen to centre patches on."""
 
+SAME_SPACING = 0.01
+"""Fraction by which the spacings of image and labels may differ: files round them."""
+
 
 @dataclass(frozen=True)
 class Specimen:
-    """One scan and its labels.
+    """One scan and its labels, or labels whose images are made up.
 
     Attributes
     ----------
-    image, labels
-        Volumes of the same shape; labels are integers below `n_classes`, or `IGNORE`.
+    image
+        None if there is no scan.
+    labels
+        Of the same shape; integers below ``n_classes``, or `IGNORE`.
     intensity
-        Raw values that become 0 and 1.
+        Raw values that become 0 and 1; None leaves raw values.
     voxels
         For every class that occurs, positions ``(n, 3)`` drawn uniformly from its
         voxels.
+    counts
+        ``(n_classes,)`` voxels of each class.
     is_sparse
         Whether some voxels are without a label.
     """
 
-    image: Volume
+    image: Volume | None
     labels: Volume
-    intensity: tuple[float, float]
+    intensity: tuple[float, float] | None
     voxels: dict[int, NDArray[np.intp]] = field(repr=False)
+    counts: NDArray[np.int64]
     is_sparse: bool = False
 
     @classmethod
     def index(
         cls,
-        image: Volume,
+        image: Volume | None,
         labels: Volume,
         n_classes: int,
         rng: np.random.Generator,
+        rule: IntensityRule | None = IntensityRule(),  # noqa: B008, it is frozen
     ) -> "Specimen":
         """Read the labels once, plane by plane, and remember some of each class.
+
+        Parameters
+        ----------
+        image
+            The scan, or None.
+        labels
+            Integers below `n_classes`, or `IGNORE`.
+        n_classes
+            The background counts.
+        rng
+            Chooses the voxels that are remembered.
+        rule
+            How intensities are scaled; None leaves raw values.
 
         Raises
         ------
         MeUNetError
-            If shapes differ, the labels are not integers, a value is not a class, or
-            no voxel has a label.
+            If image and labels do not fit, the labels are not integers, a value is not
+            a class, no voxel has a label, or raw values are not of 8 bits.
         """
-        if image.shape != labels.shape:
-            raise MeUNetError(
-                "image and labels must have the same shape, got "
-                f"{image.shape} and {labels.shape}; export them from the same scan"
-            )
         if labels.dtype.kind not in "ui":
             raise MeUNetError(
                 f"labels must be integers, got {labels.dtype}; export them as uint8"
             )
-        rule = IntensityRule()
-        intensity = intensity_range(image, rule.low, rule.high)
-        voxels = _sample_voxels(labels, n_classes, rng)
-        is_sparse = voxels.pop(IGNORE, None) is not None
+        intensity = None
+        if image is not None:
+            _require_fitting(image, labels)
+            intensity = _intensity(image, rule)
+        voxels, counts = _sample_voxels(labels, n_classes, rng)
+        is_sparse = bool(counts.sum() < np.prod(labels.shape))
         if not voxels:
             raise MeUNetError(
                 f"some voxels must have a label, got {IGNORE} (no label) everywhere; "
                 "paint a few planes"
             )
-        return cls(image, labels, intensity, voxels, is_sparse)
+        return cls(image, labels, intensity, voxels, counts, is_sparse)
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels along (z, y, x)."""
+        return self.labels.shape
 
     def patch(
         self, start: NDArray[np.intp], size: int
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return the cube at `start`: the image scaled to [0, 1], and its labels.
+        """Return the cube at `start`: the image as the network sees it, and its labels.
 
-        Beyond the volume lie zeros: air, and background.
+        Beyond the volume lie zeros: air, and background. Without a scan the image is
+        all zeros.
         """
-        low, high = self.intensity
-        raw = read_box(self.image.planes, start, size)
-        image = np.clip((raw.astype(np.float32) - low) / (high - low), 0, 1)
-        inside = read_mask(self.image.shape, start, size)
-        image = np.where(inside, np.nan_to_num(image), 0).astype(np.float32)
-        return image, read_box(self.labels.planes, start, size).astype(np.uint8)
+        labels = read_box(self.labels.planes, start, size).astype(np.uint8)
+        if self.image is None:
+            return np.zeros(labels.shape, np.float32), labels
+        image = read_box(self.image.planes, start, size).astype(np.float32)
+        if self.intensity:
+            low, high = self.intensity
+            image = np.clip((image - low) / (high - low), 0, 1)
+        inside = read_mask(self.shape, start, size)
+        return np.where(inside, np.nan_to_num(image), 0).astype(np.float32), labels
+
+
+def _require_fitting(image: Volume, labels: Volume) -> None:
+    """Refuse labels that are not of the image."""
+    if image.shape != labels.shape:
+        raise MeUNetError(
+            "image and labels must have the same shape, got "
+            f"{image.shape} and {labels.shape}; export them from the same scan"
+        )
+    if not (image.spacing and labels.spacing):
+        return
+    mine, theirs = image.spacing.zyx, labels.spacing.zyx
+    if not np.allclose(mine, theirs, rtol=SAME_SPACING, atol=0):
+        raise MeUNetError(
+            f"image and labels must have the same spacing, got {spacing_in_words(mine)}"
+            f" and {spacing_in_words(theirs)}; export them from the same scan, or "
+            "correct the file that is wrong"
+        )
+
+
+def _intensity(image: Volume, rule: IntensityRule | None) -> tuple[float, float] | None:
+    """Return the raw values that become 0 and 1, if intensities are scaled."""
+    if rule:
+        return intensity_range(image, rule.low, rule.high)
+    if image.dtype != np.uint8:
+        raise MeUNetError(
+            f"raw grey values must be of 8 bits, got {image.dtype}; save the scan as "
+            "uint8, or normalise"
+        )
+    return None
 
 
 def _sample_voxels(
     labels: Volume, n_classes: int, rng: np.random.Generator
-) -> dict[int, NDArray[np.intp]]:
-    """Return up to `VOXELS_PER_CLASS` positions of every class, all equally likely.
+) -> tuple[dict[int, NDArray[np.intp]], NDArray[np.int64]]:
+    """Return up to `VOXELS_PER_CLASS` positions of every class, and all their numbers.
 
     Every voxel gets a random key; the smallest keys of all planes stay.
     """
     best: dict[int, tuple[NDArray[Any], NDArray[np.intp]]] = {}
+    counts = np.zeros(n_classes, np.int64)
     for z in range(labels.shape[0]):
         plane = labels.read(z, z + 1)[0]
         for value in np.unique(plane):
@@ -106,7 +167,10 @@ def _sample_voxels(
                     f"label values must be 0 to {n_classes - 1} (or {IGNORE} for no "
                     f"label), got {value} in plane {z}; name every class with --classes"
                 )
+            if value == IGNORE:
+                continue
             y, x = np.nonzero(plane == value)
+            counts[value] += len(y)
             keys = rng.random(len(y))
             keep = _smallest(keys)
             positions = np.stack((np.full_like(y, z), y, x), axis=1)[keep]
@@ -118,7 +182,7 @@ def _sample_voxels(
                 keep = _smallest(keys)
                 keys, positions = keys[keep], positions[keep]
             best[int(value)] = keys, positions
-    return {value: positions for value, (_, positions) in best.items()}
+    return {value: positions for value, (_, positions) in best.items()}, counts
 
 
 def _smallest(keys: NDArray[Any]) -> NDArray[np.intp]:

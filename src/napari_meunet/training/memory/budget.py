@@ -1,0 +1,43 @@
+"""How much memory a training may take."""
+
+import psutil
+import torch
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.training.memory.plan import Budget
+
+CUDA_SHARE = 0.8
+"""Of what is free; the rest is for the working space of cuDNN and for gaps."""
+
+HOST_SHARE = 0.5
+"""Of what is free, where other programs compute, too."""
+
+
+def memory_budget(
+    config: TrainingConfig, device: torch.device, itemsize: int
+) -> Budget:
+    """Return what `config` allows, or a share of what is free on the device now.
+
+    Parameters
+    ----------
+    config
+        Its `memory`, and how many processes share the device.
+    device
+        That trains.
+    itemsize
+        Bytes of a number in the convolutions.
+    """
+    if config.memory:
+        n_bytes = config.memory
+    elif device.type == "cuda":
+        n_bytes = int(CUDA_SHARE * free_on_cuda(device))
+    else:
+        available = psutil.virtual_memory().available
+        n_bytes = int(HOST_SHARE * available) // config.n_devices
+    return Budget(str(device), n_bytes, itemsize)
+
+
+def free_on_cuda(device: torch.device) -> int:
+    """Return the bytes free on a CUDA device, with those that torch keeps for reuse."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept

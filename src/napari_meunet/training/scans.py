@@ -1,0 +1,94 @@
+"""Scans with their labels beside them, by name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import SpacingRange
+from napari_meunet.training.patches.sparse import only_painted_planes
+from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.volume import Volume
+
+LABELS_SUFFIX = "_labels"
+"""`fly.tif` goes with `fly_labels.tif`."""
+
+
+def labelled_scans(folder: Path) -> list[tuple[Path, Path]]:
+    """Return the scans of a folder that have labels beside them, in name order.
+
+    Raises
+    ------
+    MeUNetError
+        If there is none.
+    """
+    pairs = []
+    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*")):
+        scan = labels.with_name(labels.name.replace(f"{LABELS_SUFFIX}.", "."))
+        if scan.exists():
+            pairs.append((scan, labels))
+    if not pairs:
+        raise MeUNetError(
+            f"a folder of labelled scans must hold scans with labels beside them "
+            f"(fly.tif and fly{LABELS_SUFFIX}.tif), got {str(folder)!r} without any; "
+            "check the path"
+        )
+    return pairs
+
+
+def label_maps(folder: Path) -> list[tuple[Path | None, Path]]:
+    """Return the labels of a folder in name order, with their scans where there are.
+
+    Raises
+    ------
+    MeUNetError
+        If there are no labels.
+    """
+    pairs: list[tuple[Path | None, Path]] = []
+    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*")):
+        scan = labels.with_name(labels.name.replace(f"{LABELS_SUFFIX}.", "."))
+        pairs.append((scan if scan.exists() else None, labels))
+    if not pairs:
+        raise MeUNetError(
+            f"a training folder must hold labels, and scans beside them "
+            f"(fly{LABELS_SUFFIX}.tif and fly.tif), got {str(folder)!r} without any; "
+            "check the path"
+        )
+    return pairs
+
+
+def open_labels(labels: Path, *, painted: bool = False) -> Volume:
+    """Open labels as training shall see them, see `open_pair`."""
+    drawn = open_volume(labels)
+    return only_painted_planes(drawn) if painted else drawn
+
+
+def open_pair(
+    scan: Path, labels: Path, *, painted: bool = False
+) -> tuple[Volume, Volume]:
+    """Open a scan and its labels as training shall see them.
+
+    Parameters
+    ----------
+    scan, labels
+        Files.
+    painted
+        Only the planes that hold labels count, see
+        `napari_meunet.training.patches.sparse`.
+
+    Raises
+    ------
+    MeUNetError
+        If one of them cannot be opened, or nothing is painted.
+    """
+    return open_volume(scan), open_labels(labels, painted=painted)
+
+
+def spacing_range(scans: Sequence[Volume]) -> SpacingRange | None:
+    """Return the finest and the coarsest spacing of the scans that have one."""
+    known = [scan.spacing.zyx for scan in scans if scan.spacing]
+    if not known:
+        return None
+    axes = list(zip(*known, strict=True))
+    return SpacingRange.checked(
+        finest=tuple(map(min, axes)), coarsest=tuple(map(max, axes))
+    )
