@@ -29,7 +29,7 @@ from napari_meunet.plugin.widgets import segment as dock
 from napari_meunet.progress import Progress
 
 PLUGIN = "napari-meunet"
-DOCKS = ("Open", "Segment", "Export")
+DOCKS = ("Open", "Segment", "Train", "Export")
 CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QProgressBar)
 
 

@@ -108,6 +108,17 @@ def labels_layers(folder: Path) -> list[LayerData]:
         return [labels_layer(store)]
 
 
+def folder_name(layer: str) -> str:
+    """Return the name of a labels folder for a layer whose image is no file."""
+    return f"{layer.replace('/', '-')}.meunet"
+
+
+def folder_of_labels(volume: "Volume", layer: str) -> Path:
+    """Return where the labels of a scan go: beside it, else into the home folder."""
+    path = volume.source.path
+    return labels_folder(path) if path else Path.home() / folder_name(layer)
+
+
 def open_store(folder: Path) -> "LabelStore":
     """Open a labels folder, for reading only if somebody else writes into it.
 

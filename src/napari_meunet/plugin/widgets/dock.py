@@ -13,8 +13,8 @@ from qtpy.QtWidgets import (
 WIDTH = 300
 """Pixels that leave room for the canvas on a screen of 1280 x 800."""
 
-DOCKS_IN_A_WINDOW = 4
-"""Docks as high as a window: three of ours, and the titles and bars of napari."""
+DOCKS_IN_A_WINDOW = 6
+"""Docks as high as a window: four of ours, and the titles and bars of napari."""
 
 FIELDS = (QAbstractSpinBox, QComboBox)
 """What the wheel would change."""
@@ -51,7 +51,13 @@ class Dock(QScrollArea):
         return QSize(hint.width(), min(hint.height(), share))
 
     def event(self, event: QEvent) -> bool:
-        """Tell the window when another size is needed."""
+        """Tell the window when another size is needed; go when taken out of it.
+
+        napari takes a dock out by its parent when it is closed, and keeps it: what it
+        does would go on for ever, with nobody to stop it.
+        """
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.deleteLater()
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
             self.updateGeometry()
         return bool(super().event(event))

@@ -1,13 +1,9 @@
 """The progress of a job, and the buttons to hold or stop it."""
 
-from time import monotonic
-
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_meunet.plugin.jobs import Job
-from napari_meunet.plugin.widgets.note import Note
-from napari_meunet.progress import Pace, Progress
-from napari_meunet.words import time_in_words
+from napari_meunet.plugin.widgets.job_progress import JobProgress
 
 
 class JobRow(QWidget):
@@ -15,52 +11,36 @@ class JobRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bar = QProgressBar(toolTip="how much of the work is done")
-        self.note = Note(muted=True)
+        self._progress = JobProgress()
+        self.bar, self.note = self._progress.bar, self._progress.note
         self.pause = QPushButton("Pause", clicked=self._pause_or_resume)
         self.pause.setToolTip("stand still after the current step")
         self.cancel = QPushButton("Cancel", clicked=self._cancel)
         self.cancel.setToolTip("stop after the current step; what is done stays")
         self._job: Job | None = None
-        self._pace = Pace()
         self._paused = False
         buttons = QHBoxLayout()
         buttons.addWidget(self.pause)
         buttons.addWidget(self.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.note)
+        layout.addWidget(self._progress)
         layout.addLayout(buttons)
         self.hide()
 
     def follow(self, job: Job) -> None:
         """Show a job until it ends."""
         self._job = job
-        self._pace = Pace()
-        job.progressed.connect(self._show_progress)
+        self._progress.follow(job)
         job.paused.connect(self._show_pause)
         job.ended.connect(self._end)
-        self.bar.setRange(0, 0)
-        self.note.say("Starting…")
         self._show_pause(False)
         self.cancel.setEnabled(True)
         self.show()
 
-    def _show_progress(self, progress: Progress) -> None:
-        self.bar.setRange(0, progress.total)
-        self.bar.setValue(progress.done)
-        left = self._pace.seconds_left(progress, monotonic())
-        parts = [f"{progress.done} of {progress.total} {progress.unit}"]
-        if left is None:
-            parts.append("warming up")
-        elif progress.done < progress.total:
-            parts.append(f"about {time_in_words(left)} left")
-        self.note.say(", ".join(parts))
-
     def _show_pause(self, paused: bool) -> None:
         self._paused = paused
-        self._pace = Pace()  # standing still is not slowness
+        self._progress.restart_clock()
         self.pause.setEnabled(True)
         self.pause.setText("Go on" if paused else "Pause")
         if paused:

@@ -53,6 +53,8 @@ class ModelChoice(QWidget):
         model = str(model)
         if self._models.findData(model) < 0:
             self._models.addItem(Path(model).name, model)
+        elif model == self.model:
+            self._ask()  # it may have been written anew
         self._models.setCurrentIndex(self._models.findData(model))
 
     def _browse(self) -> None:

@@ -1,18 +1,12 @@
 """How to segment: the part of the config that depends on the machine and the person."""
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox
+from magicgui.widgets import CheckBox, Container, FloatSpinBox
 from qtpy.QtWidgets import QFormLayout
 
 from napari_meunet.config import SegmentationConfig
+from napari_meunet.plugin.widgets.device_field import device_field, show_device
 
 GB = 1e9
-
-_DEVICES = [
-    ("automatic", "auto"),
-    ("processor", "cpu"),
-    ("CUDA graphics card", "cuda"),
-    ("Apple graphics (MPS)", "mps"),
-]
 
 
 class OptionsForm:
@@ -26,9 +20,7 @@ class OptionsForm:
 
     def __init__(self) -> None:
         self._config = SegmentationConfig()
-        self.device = ComboBox(
-            label="Device", choices=_DEVICES, tooltip="where the network computes"
-        )
+        self.device = device_field()
         self.memory = FloatSpinBox(
             label="Memory",
             max=4096,
@@ -67,8 +59,6 @@ class OptionsForm:
     @value.setter
     def value(self, config: SegmentationConfig) -> None:
         self._config = config
-        if config.device not in self.device.choices:  # such as "cuda:1"
-            self.device.choices = [*_DEVICES, (config.device, config.device)]
-        self.device.value = config.device
+        show_device(self.device, config.device)
         self.memory.value = (config.memory or 0) / GB
         self.overwrite.value = config.overwrite_corrected

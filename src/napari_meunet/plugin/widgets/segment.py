@@ -8,9 +8,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.folder import labels_folder
 from napari_meunet.plugin.jobs import Ending, Job, Question, tell
 from napari_meunet.plugin.layers import (
+    folder_name,
+    folder_of_labels,
     show_classes,
     shows_planes,
     store_of,
@@ -138,9 +139,7 @@ class SegmentWidget(Dock):
         """Propose where the labels go, unless a person has said it meanwhile."""
         self._volume = volume
         if self.folder.path is None:
-            path = volume.source.path
-            name = _folder_name(self.image.currentText())
-            self.folder.path = labels_folder(path) if path else Path.home() / name
+            self.folder.path = folder_of_labels(volume, self.image.currentText())
         self._change()
 
     def _change(self) -> None:
@@ -157,7 +156,7 @@ class SegmentWidget(Dock):
         if self._volume is None or card is None or folder is None:
             return
         if folder.suffix != ".meunet":  # a folder chosen to put the labels into
-            folder = folder / _folder_name(self.image.currentText())
+            folder = folder / folder_name(self.image.currentText())
         self._problem = ""
         self._task = Task(
             self._volume, self.model.model, card, self.options.value, folder
@@ -282,8 +281,3 @@ class SegmentWidget(Dock):
             layer.selected_label = value
             layer.mode = "paint"
             self._viewer.layers.selection.active = layer
-
-
-def _folder_name(layer: str) -> str:
-    """Return the name of a labels folder for a layer whose image is no file."""
-    return f"{layer.replace('/', '-')}.meunet"

@@ -1,0 +1,325 @@
+"""Training for the Train dock: what a person asks for, and what worker threads do."""
+
+from collections import deque
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari.layers import Image, Labels, Layer
+
+from napari_meunet.atomic import replacing, writing
+from napari_meunet.config import Frozen, LabelClass, TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import Card, IntensityRule, named_classes
+from napari_meunet.plugin.layers import (
+    folder_of_labels,
+    labels_layer,
+    labels_of,
+    store_of,
+    volume_of,
+)
+from napari_meunet.plugin.torch_import import import_torch
+from napari_meunet.progress import Steps
+from napari_meunet.training.log import logged_to_csv, read_log
+from napari_meunet.training.output import log_path, require_writable, state_path
+
+if TYPE_CHECKING:
+    from napari_meunet.network.checkpoint import Checkpoint
+    from napari_meunet.training.preview import Look
+    from napari_meunet.volume.volume import Volume
+
+
+class Request(Frozen):
+    """What a person asks for; it lies beside an unfinished training, to go on with.
+
+    Attributes
+    ----------
+    folder
+        Of labelled scans; None learns from the layers that are open.
+    validation
+        Of labelled scans to measure Dice on.
+    painted_planes
+        Whether only the planes that hold labels count.
+    class_names
+        Of the labels 1, 2, ...
+    initial
+        The model to begin from.
+    config
+        How.
+    output
+        Where the model goes.
+    description, licence
+        For its card.
+    """
+
+    folder: Path | None
+    validation: Path | None
+    painted_planes: bool
+    class_names: tuple[str, ...]
+    initial: str | None
+    config: TrainingConfig
+    output: Path
+    description: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request, and the layers that it is about if it names no folder."""
+
+    request: Request
+    image: Image | None = None
+    labels: Labels | None = None
+
+
+class Figure(NamedTuple):
+    """A loss or Dice; steps are counted over all phases."""
+
+    step: int
+    name: str
+    value: float
+
+
+class Course:
+    """Counts the steps of all phases as one.
+
+    Parameters
+    ----------
+    config
+        Says how many steps each phase has.
+    """
+
+    def __init__(self, config: TrainingConfig) -> None:
+        steps = config.stage1_steps, config.stage2_steps, config.joint_steps
+        self._lengths = [n for n in steps if n]
+        self._starts: dict[str, int] = {}
+
+    @property
+    def total(self) -> int:
+        """Steps of all phases."""
+        return sum(self._lengths)
+
+    def at(self, phase: str, step: int) -> int:
+        """Return the number of a step of a phase; phases come in their order."""
+        start = sum(self._lengths[: len(self._starts)])
+        return self._starts.setdefault(phase, start) + step
+
+    def figures(self, output: Path) -> list[Figure]:
+        """Return what has been logged of the training so far."""
+        rows = read_log(log_path(output))
+        return [Figure(self.at(phase, step), *figure) for phase, step, *figure in rows]
+
+
+class Watch:
+    """What a worker thread leaves for the window to take.
+
+    Attributes
+    ----------
+    figures
+        Those that nobody has taken yet.
+    look
+        The latest.
+    remark
+        What a person should know of the scans; empty if nothing.
+    """
+
+    def __init__(self) -> None:
+        self.figures: deque[Figure] = deque()
+        self.look: Look | None = None
+        self.remark = ""
+
+    def take_look(self, look: "Look") -> None:
+        """Keep a look."""
+        self.look = look
+
+    def follow(self, steps: Steps, course: Course) -> Steps:
+        """Pass the steps on, counted over all phases, and keep their figures."""
+        done = 0
+        with closing(steps):
+            for step in steps:
+                if step.unit == "steps":
+                    done = course.at(step.message, step.done)
+                    self.figures.extend(
+                        Figure(done, *figure) for figure in step.metrics.items()
+                    )
+                if step.unit == "scans":
+                    self.remark = step.message
+                yield replace(step, done=done, total=course.total, unit="steps")
+
+
+def new_labels(image: Image, classes: tuple[LabelClass, ...]) -> Layer:
+    """Return a layer to paint labels on; they go to the labels folder of the scan.
+
+    Labels that lie there already are opened.
+
+    Raises
+    ------
+    MeUNetError
+        If the folder cannot be written, or its labels are of other classes.
+    """
+    from napari_meunet.labels.store import LabelStore
+
+    volume = volume_of(image)
+    folder = folder_of_labels(volume, image.name)
+    store = LabelStore.open_or_create(folder, volume, classes)
+    return Layer.create(*labels_layer(store))
+
+
+def request_path(output: Path) -> Path:
+    """Return where the request of an unfinished training lies."""
+    return output.with_suffix(".unfinished.json")
+
+
+def unfinished_request(output: Path) -> Request | None:
+    """Return what an unfinished training was asked for.
+
+    None if there is none, or if it was not begun in the dock.
+    """
+    path = request_path(output)
+    if not (state_path(output).exists() and path.exists()):
+        return None
+    try:
+        return Request.from_json(path.read_bytes())
+    except MeUNetError:  # of another version: the engine will say what does not fit
+        return None
+
+
+def discard(output: Path) -> None:
+    """Remove an unfinished training."""
+    for path in (state_path(output), request_path(output), log_path(output)):
+        path.unlink(missing_ok=True)
+
+
+def train_as_asked(task: Task, watch: Watch) -> Steps:
+    """Train; closing keeps the state, and the same task goes on with it.
+
+    Parameters
+    ----------
+    task
+        What to do.
+    watch
+        Gets figures and looks.
+
+    Raises
+    ------
+    MeUNetError
+        As the engine, or if scans, labels or the model cannot be opened.
+    """
+    import_torch()
+    from napari_meunet.network.checkpoint import load_checkpoint
+    from napari_meunet.training.scans import labelled_scans, open_pair
+    from napari_meunet.training.train import train
+
+    request, output = task.request, task.request.output
+    require_writable(output)
+    initial = load_checkpoint(request.initial) if request.initial else None
+    config = _config_for(request.config, initial)
+    held_out = labelled_scans(request.validation) if request.validation else []
+    pairs, classes = _pairs(task)
+    steps = train(
+        pairs,
+        config,
+        _card(request, classes, initial, [scan for scan, _ in pairs]),
+        output,
+        initial=initial,
+        validation=[open_pair(*pair) for pair in held_out],
+        show=watch.take_look,
+    )
+    course, goes_on = Course(config), state_path(output).exists()
+    if goes_on:
+        course.figures(output)  # so that it knows the phases that are over
+    _remember(request)
+    try:
+        logged = logged_to_csv(steps, log_path(output), append=goes_on)
+        yield from watch.follow(logged, course)
+    finally:
+        if not state_path(output).exists():
+            request_path(output).unlink(missing_ok=True)
+
+
+def _remember(request: Request) -> None:
+    path = request_path(request.output)
+    with writing(path), replacing(path) as temporary:
+        temporary.write_text(request.model_dump_json(indent=1), encoding="utf-8")
+
+
+def _config_for(config: TrainingConfig, initial: "Checkpoint | None") -> TrainingConfig:
+    """Return the config with stages and grey values of the model to begin from."""
+    if initial is None:
+        return config
+    fusion = initial.card.network.fusion
+    changes: dict[str, object] = {"fusion": fusion}
+    if fusion == "none":
+        changes |= {"stage2_steps": 0, "joint_steps": 0}
+    if initial.card.intensity is None:
+        changes |= {"normalise": False, "augmentation": "affine", "synthetic": 0.0}
+    return TrainingConfig.checked(**config.model_dump() | changes)
+
+
+def _pairs(
+    task: Task,
+) -> tuple[list[tuple["Volume", "Volume"]], tuple[LabelClass, ...]]:
+    """Open scans and labels; return them, and the classes."""
+    from napari_meunet.training.patches.sparse import only_painted_planes
+    from napari_meunet.training.scans import labelled_scans, open_pair
+
+    request, painted = task.request, task.request.painted_planes
+    if request.folder is not None:
+        scans = labelled_scans(request.folder)
+        pairs = [open_pair(*pair, painted=painted) for pair in scans]
+        return pairs, named_classes(request.class_names)
+    if task.image is None or task.labels is None:
+        raise MeUNetError(
+            "training needs the scan and its labels in the viewer, got none of one of "
+            "them; open both, or choose a folder of labelled scans"
+        )
+    image = volume_of(task.image)
+    labels, classes = _drawn(task.labels, image, request.class_names)
+    return [(image, only_painted_planes(labels) if painted else labels)], classes
+
+
+def _drawn(
+    layer: Labels, scan: "Volume", names: Iterable[str]
+) -> tuple["Volume", tuple[LabelClass, ...]]:
+    """Return the labels of a layer, to be read while a person paints on it."""
+    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.volume.volume import Volume
+
+    store = store_of(layer)
+    if store is None:
+        attributes = {"metadata": {}, "scale": layer.scale, "units": layer.units}
+        array, spacing, _ = labels_of(layer.data, attributes)
+        return Volume.from_array(array, spacing), named_classes(names)
+    store.require_scan(scan)
+    # a map of its own: the layer's one goes when the layer is removed
+    mine = LabelStore.open(store.folder, writable=False)
+    return Volume.from_array(mine.labels, mine.spacing), mine.classes
+
+
+def _card(
+    request: Request,
+    classes: tuple[LabelClass, ...],
+    initial: "Checkpoint | None",
+    scans: list["Volume"],
+) -> Card:
+    from napari_meunet.training.scans import spacing_range
+    from napari_meunet.training.train import new_network
+
+    before: tuple[str, ...] = ()
+    network = new_network(len(classes), request.config)
+    if initial:  # the engine refuses one of other classes
+        before = initial.card.command
+        network = initial.card.network.model_copy(update={"n_classes": len(classes)})
+    return Card(
+        name=request.output.stem,
+        version="1",
+        network=network,
+        classes=classes,
+        spacing=spacing_range(scans),
+        intensity=initial.card.intensity if initial else IntensityRule(),
+        data=request.description or f"labelled scans: {len(scans)}",
+        licence=request.licence or "unknown",
+        command=(*before, "the Train dock of napari"),
+    )

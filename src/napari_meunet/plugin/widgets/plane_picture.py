@@ -1,0 +1,102 @@
+"""A plane with what the network finds there, and what a person drew."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QRectF, QSize
+from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+from napari_meunet.config import LabelClass
+
+if TYPE_CHECKING:
+    from napari_meunet.training.preview import Look
+
+OPACITY = 0.5
+HEIGHT = 260
+"""Pixels at most: the curves above must stay in view."""
+
+_OUTLINE = (255, 255, 255)
+
+
+class PlanePicture(QWidget):
+    """Shows a look: colours for what is found, white outlines for what was drawn."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            toolTip="colours: what the model finds; white outlines: the labels drawn"
+        )
+        self._image: QImage | None = None
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self.hide()
+
+    def show_look(self, look: "Look", classes: Sequence[LabelClass]) -> None:
+        """Show a look in the colours of its classes."""
+        pixels = np.ascontiguousarray(overlay(look, classes))
+        height, width, _ = pixels.shape
+        self._image = QImage(
+            pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888
+        ).copy()
+        self.updateGeometry()
+        self.update()
+        self.show()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._image = None
+        self.hide()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Return the size for the present width."""
+        return QSize(220, self.heightForWidth(self.width()))
+
+    def heightForWidth(self, width: int) -> int:  # noqa: N802
+        """Return the height at which the plane is not distorted, up to a limit."""
+        if self._image is None:
+            return 0
+        return min(HEIGHT, width * self._image.height() // self._image.width())
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Draw the plane in the middle."""
+        if self._image is None:
+            return
+        scale = min(
+            self.width() / self._image.width(), self.height() / self._image.height()
+        )
+        width, height = self._image.width() * scale, self._image.height() * scale
+        place = QRectF((self.width() - width) / 2, 0, width, height)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(place, self._image)
+        painter.end()
+
+
+def overlay(look: "Look", classes: Sequence[LabelClass]) -> NDArray[np.uint8]:
+    """Return pixels uint8 ``(y, x, 3)``: grey values, colours, outlines.
+
+    A small plane is enlarged by a whole number, so that outlines stay thin.
+    """
+    n = max(1, -(-HEIGHT // max(look.image.shape)))
+    image, labels, found = (
+        plane.repeat(n, axis=0).repeat(n, axis=1)
+        for plane in (look.image, look.labels, look.found)
+    )
+    pixels = np.repeat(image[..., None] * 255, 3, axis=2)
+    for number, label in enumerate(classes[1:], start=1):
+        color = np.array(QColor(label.color).getRgb()[:3])
+        here = found == number
+        pixels[here] = (1 - OPACITY) * pixels[here] + OPACITY * color
+    pixels[_edges(labels)] = _OUTLINE
+    return pixels.astype(np.uint8)
+
+
+def _edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return labelled pixels beside another value along y or x."""
+    padded = np.pad(labels, 1, mode="edge")
+    around = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    differ = np.logical_or.reduce([labels != beside for beside in around])
+    return differ & (labels > 0) & (labels < 255)

@@ -1,0 +1,327 @@
+"""The Train dock in a real window, with tiny trainings."""
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from napari.layers import Layer
+from qtpy.QtWidgets import QMessageBox
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.labels.folder import labels_folder
+from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.plugin.layers import scan_layers, store_of
+from napari_meunet.plugin.training import Watch, request_path, train_as_asked
+from napari_meunet.plugin.widgets.train_form import FOLDER, MODEL
+from napari_meunet.training.output import log_path, state_path
+from napari_meunet.volume.open import open_volume
+
+DOCK = "Train (napari-meunet)"
+
+TINY = TrainingConfig(
+    patch_size=32,
+    expanded_size=32,
+    batch_size=1,
+    stage1_steps=3,
+    stage2_steps=2,
+    validation_steps=2,
+    device="cpu",
+)
+LONG = TINY.model_copy(update={"stage1_steps": 100_000})
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Keep the network small and the statistics short."""
+    for module, name, value in (
+        ("fit", "CALIBRATION_STEPS", 1),
+        ("train", "FEATURES", (2, 2, 2, 2, 2)),
+        ("train", "REFINEMENT_FEATURES", (2, 2, 2)),
+    ):
+        monkeypatch.setattr(f"napari_meunet.training.{module}.{name}", value)
+
+
+@pytest.fixture
+def viewer(plugin, make_napari_viewer_proxy):
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def widget(viewer):
+    return add_dock(viewer)
+
+
+@pytest.fixture
+def painted(viewer, scan, store):
+    """The scan in the viewer, and its labels with three painted planes."""
+    store.close()
+    _, labels = (
+        viewer.add_layer(Layer.create(*data)) for data in scan_layers(open_volume(scan))
+    )
+    for z in (5, 15, 25):
+        labels.data[z, 4:20, 4:20] = 1
+        labels.data[z, 10:30, 30:40] = 2
+    return labels
+
+
+@pytest.fixture
+def folder(tmp_path, voxels):
+    """A folder with one labelled scan."""
+    folder = tmp_path / "flies"
+    folder.mkdir()
+    write_pair(folder, "fly", voxels)
+    return folder
+
+
+def write_pair(folder, name, voxels):
+    labels = (voxels > 150).astype(np.uint8) + (voxels > 180)
+    for end, array in (("", voxels), ("_labels", labels)):
+        path = folder / f"{name}{end}.tif"
+        tifffile.imwrite(path, array, photometric="minisblack")
+
+
+@pytest.fixture
+def sure(monkeypatch):
+    """Answer yes to every question."""
+    yes = QMessageBox.StandardButton.Yes
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: yes)
+
+
+def add_dock(viewer):
+    return viewer.window.add_plugin_dock_widget("napari-meunet", "Train")[1]
+
+
+def wait_for_end(widget, qtbot):
+    qtbot.waitUntil(lambda: widget.train.isVisibleTo(widget), timeout=60_000)
+
+
+def start(widget, config, qtbot, n_steps=1):
+    """Start a training and wait until some steps are done."""
+    widget.form.options.value = config
+    widget.train.click()
+    assert not widget.train.isVisibleTo(widget)
+    qtbot.waitUntil(lambda: widget.progress.bar.value() >= n_steps, timeout=60_000)
+
+
+def train(widget, qtbot, config=TINY):
+    widget.form.options.value = config
+    widget.train.click()
+    wait_for_end(widget, qtbot)
+
+
+def weights(path):
+    return load_checkpoint(path).weights
+
+
+def assert_same(path, other):
+    for name, tensor in weights(path).items():
+        assert torch.equal(tensor, weights(other)[name]), name
+
+
+def test_new_labels_lie_beside_the_scan_and_are_painted_on(widget, viewer, scan, qtbot):
+    viewer.add_layer(Layer.create(*scan_layers(open_volume(scan))[0]))
+    assert not widget.paint.isVisibleTo(widget)
+    widget.form.classes.setText("gut, ovary")
+    widget.paint.click()
+    qtbot.waitUntil(widget.train.isEnabled, timeout=30_000)
+    labels = viewer.layers[-1]
+    assert store_of(labels).folder == labels_folder(scan)
+    assert [label.name for label in store_of(labels).classes[1:]] == ["gut", "ovary"]
+    assert (labels.mode, labels.selected_label) == ("paint", 1)
+    assert not widget.paint.isVisibleTo(widget)
+
+
+def test_without_a_scan_nothing_can_be_trained_and_the_dock_says_why(widget):
+    assert not widget.train.isEnabled()
+    assert "Open a scan first" in widget.note.text()
+    assert "Open a scan first" in widget.train.toolTip()
+    assert not widget.loss.isVisibleTo(widget)
+
+
+def test_from_painted_planes_to_a_model_in_the_segment_dock(
+    viewer, widget, painted, scan, qtbot
+):
+    train(widget, qtbot)
+    model = scan.with_name("fly-model.safetensors")
+    card = load_checkpoint(model).card
+    assert [label.name for label in card.classes] == ["background", "gut", "ovary"]
+    assert card.spacing.finest == (3.0, 2.0, 1.5)
+    assert [step for step, _ in widget.loss.points("loss")] == [1, 2, 3, 4, 5]
+    assert widget.dice.points("Dice gut") == []
+    assert "learned from" in widget.caption.text()
+    assert not request_path(model).exists()
+    widget.segment.click()
+    segment = viewer.window.dock_widgets["Segment (napari-meunet)"]
+    assert segment.model.model == str(model)
+    qtbot.waitUntil(lambda: segment.model.card == card, timeout=10_000)
+
+
+def test_what_was_paused_ends_like_what_was_not(widget, painted, tmp_path, qtbot):
+    config = TINY.model_copy(update={"stage1_steps": 15})
+    whole, paused = tmp_path / "whole.safetensors", tmp_path / "paused.safetensors"
+    widget.form.output.path = whole
+    train(widget, qtbot, config)
+    widget.form.output.path = paused
+    start(widget, config, qtbot, n_steps=2)
+    widget.pause.click()
+    wait_for_end(widget, qtbot)
+    assert state_path(paused).exists()
+    assert not paused.exists()
+    assert widget.train.text().startswith("Go on at")
+    widget.train.click()
+    wait_for_end(widget, qtbot)
+    assert_same(whole, paused)
+    assert [step for step, _ in widget.loss.points("loss")] == [*range(1, 18)]
+    assert not state_path(paused).exists()
+
+
+def start_in_a_dock(viewer, qtbot):
+    """Start a long training; return what was asked, and no reference to the dock."""
+    widget = add_dock(viewer)
+    start(widget, LONG, qtbot, n_steps=3)
+    return widget.form.value
+
+
+def test_closing_the_dock_stops_and_another_one_takes_the_training_up(
+    viewer, painted, scan, qtbot
+):
+    request = start_in_a_dock(viewer, qtbot)
+    viewer.window.remove_dock_widget(viewer.window.dock_widgets[DOCK])
+    model = scan.with_name("fly-model.safetensors")
+    qtbot.waitUntil(lambda: state_path(model).exists(), timeout=30_000)
+    other = add_dock(viewer)
+    assert other.form.value == request
+    assert "unfinished training of gut, ovary" in plain(other.note)
+    assert other.train.text().startswith("Go on at")
+    assert len(other.loss.points("loss")) >= 3
+    assert not other.form.options.length.native.isVisibleTo(other)
+
+
+def plain(note):
+    return note.text().replace("\u200b", "")
+
+
+def test_cancelling_removes_what_was_unfinished(widget, painted, scan, sure, qtbot):
+    start(widget, LONG, qtbot)
+    widget.cancel.click()
+    wait_for_end(widget, qtbot)
+    model = scan.with_name("fly-model.safetensors")
+    for path in (model, state_path(model), request_path(model), log_path(model)):
+        assert not path.exists()
+    assert widget.train.text() == "Train"
+    assert widget.form.options.length.native.isVisibleTo(widget)
+
+
+def test_without_being_sure_nothing_is_cancelled(widget, painted, monkeypatch, qtbot):
+    no = QMessageBox.StandardButton.No
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: no)
+    start(widget, LONG, qtbot)
+    widget.cancel.click()
+    assert widget.pause.isEnabled()
+    widget.pause.click()
+    wait_for_end(widget, qtbot)
+    widget.discard.click()
+    assert widget.train.text().startswith("Go on at")
+
+
+def test_a_folder_of_scans_is_learned_and_others_are_measured(
+    widget, folder, voxels, tmp_path, qtbot
+):
+    write_pair(tmp_path, "other", voxels[::-1])
+    widget.form.source.setCurrentText(FOLDER)
+    widget.form.folder.path = folder
+    assert "Name the classes" in widget.note.text()
+    widget.form.classes.setText("gut, ovary")
+    widget.form.validation.path = tmp_path
+    train(widget, qtbot)
+    assert "model is in" in widget.result.text()
+    assert load_checkpoint(folder / "flies-model.safetensors").card.spacing is None
+    assert [step for step, _ in widget.dice.points("Dice ovary")] == [2, 3, 5]
+    assert all(0 <= dice <= 1 for _, dice in widget.dice.points("Dice ovary"))
+    assert "not learned from" in widget.caption.text()
+
+
+def test_it_starts_from_a_model_of_the_same_classes(widget, painted, model, qtbot):
+    widget.form.start.setCurrentText(MODEL)
+    widget.form.model.model = model
+    qtbot.waitUntil(widget.train.isEnabled, timeout=10_000)
+    train(widget, qtbot, TINY.model_copy(update={"learning_rate": 1e-12}))
+    trained, before = weights(widget.form.output.path), weights(model)
+    for name, tensor in before.items():
+        if "weight" in name:
+            torch.testing.assert_close(trained[name], tensor)
+
+
+def test_labels_of_another_shape_are_told_in_the_dock(widget, viewer, told, qtbot):
+    viewer.add_image(np.arange(32**3).reshape(32, 32, 32))
+    viewer.add_labels(np.ones((20, 32, 32), int))
+    widget.form.classes.setText("gut")
+    train(widget, qtbot)
+    assert "same shape" in widget.result.text()
+    assert "same shape" in told[0]
+    assert widget.train.text() == "Train"
+
+
+def test_labels_of_another_scan_are_told_in_the_dock(
+    widget, viewer, painted, voxels, told, qtbot
+):
+    viewer.add_image(voxels[::-1], name="other")
+    train(widget, qtbot)
+    assert "must belong to the scan" in told[-1]
+
+
+def test_settings_are_a_request(widget, folder, tmp_path):
+    widget.form.source.setCurrentText(FOLDER)
+    widget.form.folder.path = folder
+    widget.form.classes.setText(" gut ,ovary, ")
+    before = widget.form.value
+    assert before.class_names == ("gut", "ovary")
+    changed = before.model_copy(
+        update={
+            "validation": tmp_path,
+            "config": TINY,
+            "painted_planes": True,
+            "output": tmp_path / "mine.safetensors",
+            "licence": "CC0-1.0",
+        }
+    )
+    widget.form.value = changed
+    assert widget.form.value == changed
+
+
+def test_words_stand_for_steps(widget):
+    options = widget.form.options
+    assert options.value == TrainingConfig()
+    options.length.value = "thorough"
+    assert (options.value.stage1_steps, options.value.stage2_steps) == (8000, 4000)
+    options.value = TINY
+    assert options.value == TINY
+    assert options.length.value == "own numbers of steps"
+
+
+def test_an_existing_model_is_replaced_only_when_that_is_allowed(widget, painted, scan):
+    scan.with_name("fly-model.safetensors").write_bytes(b"precious")
+    widget.form.overwrite.setChecked(True)
+    assert widget.train.isEnabled()
+    widget.form.overwrite.setChecked(False)
+    assert not widget.train.isEnabled()
+    assert "allow replacing" in widget.note.text()
+
+
+def test_removing_the_labels_layer_does_not_stop_a_training(
+    viewer, widget, painted, scan, qtbot
+):
+    start(widget, TINY.model_copy(update={"stage1_steps": 15}), qtbot)
+    viewer.layers.remove(painted)
+    wait_for_end(widget, qtbot)
+    assert scan.with_name("fly-model.safetensors").exists()
+
+
+def test_voxels_painted_meanwhile_are_learned_from(widget, painted, scan, qtbot):
+    """The labels are read where they lie, not copied when the training starts."""
+    steps = train_as_asked(widget.form.task, Watch())
+    next(steps)
+    painted.data[5] = 2
+    reading = [np.array(open_volume(labels_folder(scan) / "labels.tif").planes[5])]
+    steps.close()
+    np.testing.assert_array_equal(reading[0], 2)
