@@ -2,7 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_meunet.config import LabelClass, SegmentationConfig, TrainingConfig
+from napari_meunet.config import (
+    PRESETS,
+    LabelClass,
+    SegmentationConfig,
+    TrainingConfig,
+)
 from napari_meunet.errors import MeUNetError
 
 segmentation_configs = st.builds(
@@ -55,3 +60,35 @@ def test_the_expanded_patch_is_not_smaller_than_the_local_one():
 def test_a_colour_is_six_hexadecimal_digits():
     with pytest.raises(MeUNetError, match="color"):
         LabelClass.checked(value=1, name="gut", color="orange")
+
+
+def test_the_paper_preset_is_the_published_recipe():
+    config = TrainingConfig.checked(**PRESETS["paper"])
+    assert (config.patch_size, config.expanded_size) == (160, 240)
+    assert config.batch_size == 4
+    assert (config.learning_rate, config.schedule) == (9e-4, "constant")
+    assert (config.sampling, config.cross_entropy) == ("windows", "weighted")
+    assert not config.normalise
+    assert (config.augmentation, config.deform) == ("affine", 0.2)
+    assert config.synthetic == 0
+    assert (config.averaging, config.fixed_statistics) == (0, 0)
+    assert not config.measured_statistics
+    assert config.patience == 30
+    assert (config.fusion, config.stage2_steps, config.joint_steps) == ("none", 0, 0)
+
+
+def test_other_values_count_more_than_those_of_a_preset():
+    small = {"patch_size": 64, "expanded_size": 96, "fusion": "post", "stage2_steps": 9}
+    config = TrainingConfig.checked(**{**PRESETS["paper"], **small})
+    assert (config.patch_size, config.expanded_size, config.stage2_steps) == (64, 96, 9)
+    assert config.sampling == "windows"
+
+
+def test_the_default_preset_is_the_default():
+    assert TrainingConfig.checked(**PRESETS["default"]) == TrainingConfig()
+
+
+@pytest.mark.parametrize("changes", [{}, {"augmentation": "affine", "synthetic": 0.5}])
+def test_raw_grey_values_go_with_nothing_that_makes_others(changes):
+    with pytest.raises(MeUNetError, match="raw grey values go with the affine"):
+        TrainingConfig.checked(normalise=False, **changes)

@@ -1,50 +1,75 @@
-"""`meunet evaluate`: compare labels with a reference."""
+"""`meunet evaluate`: compare labels, or a model, with the truth."""
 
 import argparse
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import TYPE_CHECKING
 
-from napari_meunet.cli.parser import Subparsers
-from napari_meunet.cli.terminal import add_json, remark
-from napari_meunet.labels.folder import is_labels_folder
+from napari_meunet.atomic import writing
+from napari_meunet.cli.evaluate_report import print_json, print_table, write_csv
+from napari_meunet.cli.parser import Parser, Subparsers, add_device, add_spacing
+from napari_meunet.cli.terminal import add_json, remark, show
+from napari_meunet.config import SegmentationConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.export.export import require_absent
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.network.spacing import spacing_remark
+from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.evaluation.agreement import Agreement, agreement
+from napari_meunet.training.evaluation.figure import (
+    agreement_figure,
+    require_drawable,
+    save_figure,
+)
+from napari_meunet.training.evaluation.opened import OpenedLabels, opened_labels
+from napari_meunet.training.evaluation.pairs import (
+    Pair,
+    labelled_pairs,
+    paired_labels,
+)
+from napari_meunet.training.evaluation.setting import Setting, common_setting
 from napari_meunet.volume.open import open_volume
-from napari_meunet.volume.volume import GIVEN, Planes, Spacing
+from napari_meunet.volume.volume import GIVEN, Spacing
 
-COLUMNS = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "volume_error": "volume",
-    "hd95": "HD95",
-    "surface_dice": "surface Dice",
-}
+if TYPE_CHECKING:
+    from napari_meunet.network.checkpoint import Checkpoint
+
+Predict = Callable[[Pair], AbstractContextManager[OpenedLabels]]
+"""Gives the labels to judge, for as long as they are compared."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="compare labels with a reference",
-        description="Print for every class Dice and IoU, the relative error of its "
-        "volume, the 95th percentile of the distance between the surfaces (HD95) and "
-        "the fraction of the surfaces that lie within a tolerance (surface Dice); from "
-        "a labels folder or any label volume.",
+        help="compare labels, or a model, with the truth",
+        description="Print for every specimen and class Dice and IoU, the relative "
+        "error of the volume, the 95th percentile of the distance between the surfaces "
+        "(HD95) and the fraction of the surfaces that lie within a tolerance (surface "
+        "Dice); for folders the mean and the standard deviation (SD), too. TRUTH "
+        "and PREDICTED are two label maps, or two folders in which label maps of one "
+        "name are compared: fly_labels.tif, fly.meunet and fly.tif are all named fly. "
+        "Of a folder that holds several of these kinds the first is the truth, and "
+        "the second the prediction.",
     )
-    parser.add_argument("labels", type=Path, help="labels folder (*.meunet) or file")
     parser.add_argument(
-        "reference", type=Path, help="the true labels of the same scan, likewise"
+        "truth",
+        type=Path,
+        help="the true labels: labels folder (*.meunet) or file, or a folder of these",
     )
     parser.add_argument(
-        "--spacing",
-        nargs=3,
-        type=float,
-        metavar=("Z", "Y", "X"),
-        help="micrometres per voxel, where neither of them says or both are wrong",
+        "predicted", type=Path, nargs="?", help="the labels to judge, likewise"
     )
+    parser.add_argument(
+        "--model",
+        help="judge a model: TRUTH is a folder of scans with labels (NAME.tif with "
+        "NAME_labels.tif), which the model segments for this comparison; nothing is "
+        "kept of it",
+    )
+    add_device(parser)
+    add_spacing(parser)
     parser.add_argument(
         "--tolerance",
         type=float,
@@ -52,70 +77,122 @@ def add_parser(subparsers: Subparsers) -> None:
         help="micrometres that the surfaces may lie apart for the surface Dice; if not "
         "given, the longest edge of a voxel",
     )
-    add_json(parser)
+    _add_outputs(parser)
     parser.set_defaults(run=run)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """Labels, with their spacing and the names of their classes where known."""
-
-    planes: Planes
-    spacing: Spacing | None
-    names: dict[int, str]
+def _add_outputs(parser: Parser) -> None:
+    add_json(parser)
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write a table with a row for every specimen and class",
+    )
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="draw a dot for every specimen, and the mean: .png, .pdf or .svg (pip "
+        'install "napari-meunet[figures]")',
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace older tables and figures"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print a row for every class."""
-    with _opened(options.labels) as labels, _opened(options.reference) as reference:
-        given = Spacing(tuple(options.spacing), GIVEN) if options.spacing else None
-        spacing = given or labels.spacing or reference.spacing
-        zyx = spacing.zyx if spacing else (1.0, 1.0, 1.0)
-        tolerance = max(zyx) if options.tolerance is None else options.tolerance
-        rows = agreement(labels.planes, reference.planes, zyx, tolerance)
-    names = reference.names | labels.names
-    if options.json:
-        scores = {
-            value: {"name": names.get(value), **asdict(row)}
-            for value, row in rows.items()
-        }
-        print(json.dumps(scores))
-    else:
-        _print_table({names.get(v, str(v)): row for v, row in rows.items()})
-        unit = "um" if spacing else "voxels"
-        print(f"HD95 in {unit}; surface Dice within {tolerance:.4g} {unit}")
-    if spacing is None:
+    """Compare, print the figures, and write the files that were asked for."""
+    _require_outputs(options)
+    pairs, setting, predict = _work(options)
+    specimens: dict[str, dict[int, Agreement]] = {}
+    show(_compared(pairs, predict, setting, specimens), "evaluate")
+    report = print_json if options.json else print_table
+    report(specimens, setting, single=pairs[0].truth == options.truth)
+    if options.csv:
+        write_csv(specimens, setting, options.csv)
+    if options.figure:
+        save_figure(agreement_figure(specimens, setting), options.figure)
+    if setting.unit == "voxels":
         remark(
-            "neither of them says how large a voxel is: distances count voxels; pass "
-            "--spacing Z Y X in micrometres"
+            "no file says how large a voxel is: distances count voxels; pass --spacing "
+            "Z Y X in micrometres"
         )
 
 
-def _print_table(rows: dict[str, Agreement]) -> None:
-    width = max(map(len, ["class", *rows]))
-    titles = "  ".join(f"{title:>7}" for title in COLUMNS.values())
-    print(f"{'class':{width}}  {titles}")
-    for name, row in rows.items():
-        cells = (
-            f"{_figure(column, getattr(row, column)):>{max(7, len(title))}}"
-            for column, title in COLUMNS.items()
+def _require_outputs(options: argparse.Namespace) -> None:
+    """Find out before the work whether its results can be written."""
+    if options.figure:
+        require_drawable(options.figure)
+    for path in filter(None, (options.csv, options.figure)):
+        require_absent(path, overwrite=options.overwrite)
+        with writing(path), TemporaryFile(dir=path.parent):
+            pass
+
+
+def _work(options: argparse.Namespace) -> tuple[list[Pair], Setting, Predict]:
+    """Return what to compare, how, and where the labels to judge come from."""
+    if (options.predicted is None) == (options.model is None):
+        raise MeUNetError(
+            "the truth must be compared with PREDICTED or with what --model predicts, "
+            f"got {'neither' if options.model is None else 'both'}; give one of them"
         )
-        print(f"{name:{width}}  {'  '.join(cells)}")
+    spacing = Spacing(tuple(options.spacing), GIVEN) if options.spacing else None
+    if options.predicted:
+        pairs = paired_labels(options.truth, options.predicted)
+        setting = common_setting(pairs, spacing, options.tolerance)
+        return pairs, setting, lambda pair: opened_labels(pair.predicted)
+    return _work_of_model(options, spacing)
 
 
-def _figure(column: str, value: float | None) -> str:
-    if value is None:
-        return "absent"
-    formats = {"volume_error": "+.1%", "hd95": ".4g"}
-    return format(value, formats.get(column, ".4f"))
+def _work_of_model(
+    options: argparse.Namespace, spacing: Spacing | None
+) -> tuple[list[Pair], Setting, Predict]:
+    from napari_meunet.inference.machine import inspect_machine
+    from napari_meunet.network.checkpoint import load_checkpoint
+
+    config = SegmentationConfig.checked(device=options.device)
+    inspect_machine(config)  # refuses a device that is not there
+    checkpoint = load_checkpoint(options.model)
+    pairs = labelled_pairs(options.truth)
+    classes = checkpoint.card.classes
+    setting = common_setting(pairs, spacing, options.tolerance, classes)
+    if setting.unit == "um":
+        for zyx in dict.fromkeys(setting.spacings.values()):
+            remark(spacing_remark(checkpoint.card, zyx))
+    return pairs, setting, lambda pair: _segmented(pair, checkpoint, config)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Opened]:
-    if is_labels_folder(path):
-        with LabelStore.open(path, writable=False) as store:
-            names = {label.value: label.name for label in store.classes}
-            yield _Opened(store.labels, store.spacing, names)
-    else:
-        volume = open_volume(path)
-        yield _Opened(volume.planes, volume.spacing, {})
+def _segmented(
+    pair: Pair, checkpoint: "Checkpoint", config: SegmentationConfig
+) -> Iterator[OpenedLabels]:
+    """Segment a scan into a temporary labels folder, for as long as the block runs."""
+    from napari_meunet.inference.segment import segment
+
+    volume, classes = open_volume(pair.predicted), checkpoint.card.classes
+    with (
+        TemporaryDirectory(prefix="meunet-") as folder,
+        LabelStore.create(Path(folder) / "labels", volume, classes) as store,
+    ):
+        show(segment(volume, checkpoint, config, store), f"segment {pair.name}")
+        yield OpenedLabels(store.labels, store.spacing, classes)
+
+
+def _compared(
+    pairs: Sequence[Pair],
+    predict: Predict,
+    setting: Setting,
+    found: dict[str, dict[int, Agreement]],
+) -> Steps:
+    """Compare pair after pair, and put the agreement of each into `found`."""
+    for number, pair in enumerate(pairs):
+        yield Progress(number, len(pairs), "specimens", pair.name)
+        with opened_labels(pair.truth) as truth, predict(pair) as predicted:
+            found[pair.name] = agreement(
+                predicted.planes,
+                truth.planes,
+                setting.spacings[pair.name],
+                setting.tolerance,
+            )
+    yield Progress(len(pairs), len(pairs), "specimens")
