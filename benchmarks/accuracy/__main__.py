@@ -1,0 +1,171 @@
+"""Compare networks under one budget: ``python -m benchmarks.accuracy``.
+
+What is done alike for all networks, and what is not, is in ``README.md`` beside this
+file. A run that has a result already is skipped, so the command goes on where it
+stopped; a failed run leaves a ``.log`` and does not stop the others.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.accuracy.data import DATA_SETS, prepare
+from benchmarks.accuracy.results import Run
+from benchmarks.accuracy.settings import NETWORKS, SETTINGS, Setting
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Run what is missing, then write the table and the figure."""
+    options = arguments()
+    setting = chosen_setting(options)
+    results = options.results or HERE / "results" / setting.name
+    if options.one:
+        from benchmarks.accuracy.run import execute
+
+        run = Run(options.data_sets[0], options.networks[0], options.seeds[0])
+        prepared = prepare(run.data_set, setting, options.data, options.work)
+        execute(run, setting, prepared, results, options.device)
+        return 0
+    failed = []
+    if not options.report:
+        for name in options.data_sets:
+            prepare(name, setting, options.data, options.work)
+        failed = run_all(list(missing(options, setting, results)), setting, results)
+    from benchmarks.accuracy.report import write_report
+
+    write_report(results)
+    print(results / "table.md")
+    return 1 if failed else 0
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy", description=__doc__
+    )
+    parser.add_argument("--setting", choices=SETTINGS, default="small")
+    parser.add_argument("--data-sets", nargs="+", choices=DATA_SETS, default=DATA_SETS)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS)
+    parser.add_argument("--seeds", nargs="+", type=int)
+    parser.add_argument("--steps", type=int, help="other than in the setting: a trial")
+    parser.add_argument("--jobs", type=int, help="runs side by side")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--data",
+        type=absolute,
+        default=HERE.parents[2] / "shared" / "data",
+        help="folder with fly_organs, mouse_heads and weave (default %(default)s)",
+    )
+    parser.add_argument(
+        "--work",
+        type=absolute,
+        default=HERE / "work",
+        help="where the prepared scans go (default %(default)s)",
+    )
+    parser.add_argument("--results", type=absolute, help="where the results go")
+    parser.add_argument(
+        "--report", action="store_true", help="only write the table and the figure"
+    )
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def absolute(path: str) -> Path:
+    """Return a path that holds in the processes of the runs, too."""
+    return Path(path).absolute()
+
+
+def chosen_setting(options: argparse.Namespace) -> Setting:
+    """Return the setting with what the command line changes in it."""
+    setting = SETTINGS[options.setting]
+    options.networks = options.networks or setting.networks
+    options.seeds = options.seeds or setting.seeds
+    return replace(
+        setting,
+        steps=options.steps or setting.steps,
+        jobs=options.jobs or setting.jobs,
+    )
+
+
+def missing(
+    options: argparse.Namespace, setting: Setting, results: Path
+) -> Iterator[tuple[Run, list[str]]]:
+    """Yield the runs without a result, and the command of each; seed after seed."""
+    for seed in options.seeds:
+        for data_set in options.data_sets:
+            for network in options.networks:
+                run = Run(data_set, network, seed)
+                if not run.path(results).exists():
+                    yield run, command(run, options, setting, results)
+
+
+def command(
+    run: Run, options: argparse.Namespace, setting: Setting, results: Path
+) -> list[str]:
+    """Return the command of one run, for a process of its own."""
+    values = {
+        "--setting": setting.name,
+        "--data-sets": run.data_set,
+        "--networks": run.network,
+        "--seeds": run.seed,
+        "--steps": setting.steps,
+        "--jobs": setting.jobs,
+        "--device": options.device,
+        "--data": options.data,
+        "--work": options.work,
+        "--results": results,
+    }
+    pairs = (part for name, value in values.items() for part in (name, str(value)))
+    return [sys.executable, "-m", "benchmarks.accuracy", "--one", *pairs]
+
+
+def run_all(
+    runs: list[tuple[Run, list[str]]], setting: Setting, results: Path
+) -> list[Run]:
+    """Run the commands, some side by side, and return the runs that failed."""
+    failed = []
+    with ThreadPoolExecutor(setting.jobs) as pool:
+        jobs = [pool.submit(run_one, *pair, setting, results) for pair in runs]
+        for done, ((run, _), job) in enumerate(zip(runs, jobs, strict=True), start=1):
+            seconds = job.result()
+            if seconds is None:
+                failed.append(run)
+            word = "failed" if seconds is None else f"{seconds:.0f} s"
+            what = f"{run.data_set} {run.network} {run.seed}"
+            print(f"{done}/{len(runs)} {what}: {word}", flush=True)
+    return failed
+
+
+def run_one(
+    run: Run, words: list[str], setting: Setting, results: Path
+) -> float | None:
+    """Run one command and return its seconds; None, and a log, if it failed."""
+    log = run.path(results).with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    threads = {"OMP_NUM_THREADS": str(setting.threads)}
+    start = time.perf_counter()
+    with log.open("w") as output:
+        process = subprocess.run(  # noqa: S603  our own command
+            words,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | threads,
+            cwd=HERE.parents[1],
+            check=False,
+        )
+    if process.returncode:
+        return None
+    log.unlink()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    sys.exit(main())

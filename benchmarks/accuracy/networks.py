@@ -1,0 +1,112 @@
+"""What is compared: our cascade in its variants, and MONAI's networks."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.accuracy.peers import PEERS
+from benchmarks.accuracy.task import Network, Predict, Task
+from napari_meunet.config import PRESETS, SegmentationConfig, TrainingConfig
+from napari_meunet.inference.segment import segment
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.network.card import Card, IntensityRule, named_classes
+from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.train import new_network, train
+from napari_meunet.volume.volume import Volume
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Our cascade, trained and used as the package does it.
+
+    Attributes
+    ----------
+    title
+        For people.
+    recipe
+        Values of `TrainingConfig` that differ from the budget.
+    expansion
+        How much longer the edge of the expanded patch is than that of the patch.
+    """
+
+    title: str
+    recipe: Mapping[str, object] = field(default_factory=dict)
+    expansion: float = 1.0
+
+    def learn(self, task: Task, folder: Path) -> int:
+        """Train stage 1, then stage 2 on it."""
+        config = self.config(task.config)
+        classes = named_classes(task.classes)
+        network = new_network(len(classes), config)
+        card = Card(
+            name="benchmark",
+            version="1",
+            network=network,
+            classes=classes,
+            intensity=IntensityRule() if config.normalise else None,
+            data="a benchmark",
+            licence="unknown",
+        )
+        deque(train(task.pairs, config, card, self._weights(folder)), maxlen=0)
+        cascade = load_checkpoint(self._weights(folder)).build()
+        return sum(weight.numel() for weight in cascade.parameters())
+
+    def config(self, budget: TrainingConfig) -> TrainingConfig:
+        """Return the recipe within the budget; without stage 2, stage 1 gets all."""
+        values: dict[str, Any] = budget.model_dump() | dict(self.recipe)
+        values["expanded_size"] = int(budget.patch_size * self.expansion)
+        if values["fusion"] == "none":
+            values["stage1_steps"] = budget.stage1_steps + budget.stage2_steps
+            values["stage2_steps"] = 0
+        return TrainingConfig.checked(**values)
+
+    def predictor(self, task: Task, folder: Path) -> Predict:
+        """Return the engine: planes are streamed through the cascade."""
+        checkpoint = load_checkpoint(self._weights(folder))
+        config = SegmentationConfig(device=task.config.device)
+
+        def predict(volume: Volume) -> NDArray[np.uint8]:
+            with TemporaryDirectory(dir=folder) as temporary:
+                place = Path(temporary) / "scan.meunet"
+                with LabelStore.create(place, volume, checkpoint.card.classes) as store:
+                    deque(segment(volume, checkpoint, config, store), maxlen=0)
+                    return np.array(store.labels[:])
+
+        return predict
+
+    def _weights(self, folder: Path) -> Path:
+        return folder / "model.safetensors"
+
+
+BUDGET = (
+    "patch_size",
+    "expanded_size",
+    "batch_size",
+    "stage1_steps",
+    "stage2_steps",
+    "patience",
+    "validation_steps",
+)
+"""What a recipe does not decide here."""
+
+
+def recipe(preset: str) -> dict[str, object]:
+    """Return the values of a preset, less what the budget decides."""
+    return {k: value for k, value in PRESETS[preset].items() if k not in BUDGET}
+
+
+VARIANTS: dict[str, Variant] = {
+    "stage1": Variant("ours, stage 1 alone", {"fusion": "none"}),
+    "pre": Variant("ours, pre-concatenation", {"fusion": "pre"}),
+    "post": Variant("ours, post-concatenation"),
+    "expanded": Variant("ours, post, with expanded patches", expansion=1.5),
+    "paper": Variant("ours, published recipe", recipe("paper"), expansion=1.5),
+}
+
+NETWORKS: dict[str, Network] = {**VARIANTS, **PEERS}

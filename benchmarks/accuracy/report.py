@@ -1,0 +1,215 @@
+"""The table and the figure of all finished runs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.accuracy.data import DATA_SETS, DataSet
+from benchmarks.accuracy.results import Place, Result, load_all, significance, spread
+from benchmarks.accuracy.settings import NETWORKS
+
+OURS = "post"
+"""The network that the claims are about, and the others are compared with."""
+
+REFERENCE = "dynunet"
+"""The network whose memory is the measure."""
+
+SIGNIFICANT = 0.05
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Row:
+    """All runs of a network on a data set."""
+
+    network: str
+    data_set: DataSet
+    results: tuple[Result, ...]
+
+    @property
+    def title(self) -> str:
+        """Of the network."""
+        return self.results[0].title
+
+    @property
+    def dice(self) -> tuple[float, float | None]:
+        """Mean and spread over seeds of the mean Dice of the classes."""
+        return spread([r.mean_dice(self.data_set.classes) for r in self.results])
+
+    @property
+    def training_bytes(self) -> float:
+        """Mean peak memory of training."""
+        return fmean(result.training["n_bytes"] for result in self.results)
+
+    def dice_of_scans(self) -> dict[Place, float]:
+        """Return the mean Dice of each test scan and seed."""
+        places: dict[Place, float] = {}
+        for result in self.results:
+            places |= result.dice_of_scans(self.data_set.classes)
+        return places
+
+
+Table = dict[str, list[Row]]
+"""Rows by name of the data set."""
+
+
+def table_of(results: Sequence[Result]) -> Table:
+    """Sort results into rows, in the order of `DATA_SETS` and `NETWORKS`."""
+    table: Table = {}
+    for name, data_set in DATA_SETS.items():
+        for network in NETWORKS:
+            found = tuple(
+                r for r in results if (r.data_set, r.network) == (name, network)
+            )
+            if found:
+                table.setdefault(name, []).append(Row(network, data_set, found))
+    return table
+
+
+def write_report(results: Path) -> None:
+    """Write ``table.md`` and ``figure.png`` into the folder of the results."""
+    found = load_all(results)
+    table = table_of(found)
+    (results / "table.md").write_text("\n".join(lines(table, found)) + "\n")
+    draw(table, results / "figure.png")
+
+
+def lines(table: Table, results: Sequence[Result]) -> Iterator[str]:
+    """Yield the table in Markdown, and what follows from it."""
+    setting, machine = results[0].setting, results[0].machine
+    yield f"# Accuracy, {setting['name']} setting"
+    yield ""
+    yield (
+        f"{setting['steps']} steps of {setting['batch_size']} x "
+        f"{setting['patch_size']}^3 voxels; {setting['threads']} thread(s) a run, "
+        f"{setting['jobs']} run(s) side by side; {machine['device']}, torch "
+        f"{machine['torch']}, MONAI {machine['monai']}, Python {machine['python']}. "
+        f"Training and inference of the {len(results)} runs took {hours(results):.2f} "
+        "hours on the clock."
+    )
+    for rows in table.values():
+        yield from ("", f"## {rows[0].data_set.title}", "")
+        yield from block(rows)
+    yield from ("", "## What follows", "")
+    yield from (f"- {claim}" for claim in claims(table))
+
+
+def hours(results: Sequence[Result]) -> float:
+    """Return how long all runs took, side by side; without starting and scoring."""
+    seconds = sum(r.training["seconds"] + r.inference["seconds"] for r in results)
+    return seconds / 3600 / results[0].setting["jobs"]
+
+
+def block(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the table of a data set."""
+    classes = rows[0].data_set.classes
+    unit = rows[0].data_set.unit
+    titles = [
+        "network",
+        "mean Dice",
+        f"p against {OURS}",
+        *(f"{name}: Dice" for name in classes),
+        *(f"{name}: HD95 ({unit})" for name in classes),
+        "parameters (M)",
+        "training memory (GiB)",
+        "training (s)",
+        "inference memory (GiB)",
+        "inference (s a scan)",
+    ]
+    yield f"| {' | '.join(titles)} |"
+    yield "|---" + "|--:" * (len(titles) - 1) + "|"
+    ours = next((row for row in rows if row.network == OURS), None)
+    for row in rows:
+        yield f"| {' | '.join(cells(row, ours))} |"
+
+
+def cells(row: Row, ours: Row | None) -> Iterator[str]:
+    """Yield the cells of a row: figures are means and spreads over seeds."""
+    results = row.results
+    yield row.title
+    yield figure(row.dice, 3)
+    p = ours and significance(ours.dice_of_scans(), row.dice_of_scans())
+    yield "" if p is None or row is ours else f"{p:.2g}"
+    for name in row.data_set.classes:
+        yield figure(spread([result.dice(name) for result in results]), 3)
+    for name in row.data_set.classes:
+        yield figure(spread([result.hd95(name) for result in results]), 1)
+    n_scans = len(results[0].scores)
+    yield f"{results[0].parameters / 1e6:.2f}"
+    yield f"{row.training_bytes / GIB:.2f}"
+    yield figure(spread([result.training["seconds"] for result in results]), 0)
+    yield f"{fmean(r.inference['n_bytes'] for r in results) / GIB:.2f}"
+    yield figure(spread([r.inference["seconds"] / n_scans for r in results]), 2)
+
+
+def figure(mean_and_spread: tuple[float, float | None], digits: int) -> str:
+    """Return ``mean ± spread``."""
+    mean, deviation = mean_and_spread
+    text = f"{mean:.{digits}f}"
+    return text if deviation is None else f"{text} ± {deviation:.{digits}f}"
+
+
+def claims(table: Table) -> Iterator[str]:
+    """Yield for every data set whether `OURS` wins, and at which memory."""
+    for rows in table.values():
+        by_name = {row.network: row for row in rows}
+        ours = by_name.get(OURS)
+        if ours is None:
+            continue
+        title = rows[0].data_set.title
+        best = max(rows, key=lambda row: row.dice[0])
+        yield f"{title}: {standing(ours, best)}."
+        reference = by_name.get(REFERENCE)
+        if reference:
+            share = ours.training_bytes / reference.training_bytes
+            yield (
+                f"{title}: {ours.title} takes {share:.2f} times the training "
+                f"memory of {reference.title}."
+            )
+
+
+def standing(ours: Row, best: Row) -> str:
+    """Say how `OURS` stands beside the best network."""
+    title = ours.title
+    if best is ours:
+        return f"{title} has the best mean Dice, {ours.dice[0]:.3f}"
+    p = significance(ours.dice_of_scans(), best.dice_of_scans())
+    word = "significantly" if p is not None and p < SIGNIFICANT else "not significantly"
+    behind = best.dice[0] - ours.dice[0]
+    return (
+        f"{title} is {behind:.3f} below {best.title}, which has the "
+        f"best mean Dice, {best.dice[0]:.3f}; {word} worse (p = {p:.2g})"
+    )
+
+
+def draw(table: Table, path: Path) -> None:
+    """Draw mean Dice over training memory, a panel for each data set."""
+    canvas = Figure(figsize=(5 * len(table), 4.5), layout="constrained")
+    axes = canvas.subplots(1, len(table), squeeze=False)[0]
+    for axis, rows in zip(axes, table.values(), strict=True):
+        for row in rows:
+            _draw_row(axis, row)
+        axis.set_title(rows[0].data_set.title, fontsize=9)
+        axis.set(xlabel="peak training memory (GiB)", ylabel="mean Dice")
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.margins(x=0.3)
+    canvas.savefig(path, dpi=150)
+
+
+def _draw_row(axis: Axes, row: Row) -> None:
+    mean, deviation = row.dice
+    memory = row.training_bytes / GIB
+    mark, color = ("o", "#d55e00") if row.results[0].is_ours else ("s", "#0072b2")
+    axis.errorbar(memory, mean, deviation or 0, fmt=mark, color=color, capsize=3)
+    axis.annotate(
+        row.title,
+        (memory, mean),
+        xytext=(6, 4),
+        textcoords="offset points",
+        fontsize=8,
+    )

@@ -1,0 +1,148 @@
+"""The results of finished runs, and the figures made of them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, Self
+
+import numpy as np
+from scipy.stats import wilcoxon
+
+Scores = dict[str, dict[str, dict[str, float | None]]]
+"""By test scan and class: ``dice`` and ``hd95``, None where there is no value, and
+``diagonal``, the longest distance that the scan has room for."""
+
+Place = tuple[str, int]
+"""A test scan, and the seed of the run that labelled it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is run: names of the data set and the network, and a seed."""
+
+    data_set: str
+    network: str
+    seed: int
+
+    def path(self, results: Path) -> Path:
+        """Return where the result goes."""
+        return results / self.data_set / f"{self.network}_{self.seed}.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run found.
+
+    Attributes
+    ----------
+    data_set, network, seed
+        What was run.
+    title, is_ours
+        Of the network.
+    setting
+        What was spent on it.
+    parameters
+        Of the network.
+    training, inference
+        Seconds and bytes of both.
+    scores
+        On the test scans.
+    machine
+        Where it was run.
+    """
+
+    data_set: str
+    network: str
+    seed: int
+    title: str
+    is_ours: bool
+    setting: dict[str, Any]
+    parameters: int
+    training: dict[str, float]
+    inference: dict[str, float]
+    scores: Scores
+    machine: dict[str, Any]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what a run wrote."""
+        return cls(**json.loads(path.read_text()))
+
+    def dice(self, name: str) -> float:
+        """Return the mean Dice of a class over the test scans that hold it."""
+        return fmean(self._values("dice", name))
+
+    def hd95(self, name: str) -> float:
+        """Return the mean HD95 of a class; if it was not found, the scan's diagonal.
+
+        To leave such scans out would reward a network for finding nothing.
+        """
+        return fmean(
+            scan[name]["diagonal"] if scan[name]["hd95"] is None else scan[name]["hd95"]
+            for scan in self.scores.values()
+            if scan[name]["dice"] is not None
+        )
+
+    def mean_dice(self, classes: Iterable[str]) -> float:
+        """Return the mean over classes of their Dice."""
+        return fmean(map(self.dice, classes))
+
+    def dice_of_scans(self, classes: Sequence[str]) -> dict[Place, float]:
+        """Return the mean Dice of the classes of each test scan."""
+        return {
+            (name, self.seed): fmean(
+                scan[each]["dice"] for each in classes if scan[each]["dice"] is not None
+            )
+            for name, scan in self.scores.items()
+        }
+
+    def _values(self, measure: str, name: str) -> list[float]:
+        values = (scan[name][measure] for scan in self.scores.values())
+        return [value for value in values if value is not None]
+
+
+def load_all(folder: Path) -> list[Result]:
+    """Return all results in a folder.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or not all were run with the same setting.
+    """
+    results = [Result.load(path) for path in sorted(folder.glob("*/*.json"))]
+    if not results:
+        raise ValueError(f"a folder must hold results, got none in {folder}")
+    settings = {_budget(result) for result in results}
+    if len(settings) > 1:
+        raise ValueError(
+            f"results must be of one setting to be compared, got {len(settings)} in "
+            f"{folder}; remove the older ones"
+        )
+    return results
+
+
+def _budget(result: Result) -> str:
+    """Return what must be alike in results to be compared."""
+    parts = {k: v for k, v in result.setting.items() if k not in {"networks", "seeds"}}
+    return json.dumps(parts, sort_keys=True)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return mean and standard deviation; None for that of a single value."""
+    return fmean(values), stdev(values) if len(values) > 1 else None
+
+
+def significance(ours: dict[Place, float], theirs: dict[Place, float]) -> float | None:
+    """Return p of the paired Wilcoxon test over test scans and seeds, two-sided.
+
+    None if they share no scan. Scans are labelled once by every seed, so the pairs are
+    not independent and differences look more certain than they are. Nor is p corrected
+    for the number of networks. Both make it harder to pass as "not worse".
+    """
+    shared = sorted(ours.keys() & theirs.keys())
+    differences = np.array([ours[place] - theirs[place] for place in shared])
+    if not len(differences):
+        return None
+    return float(wilcoxon(differences).pvalue) if differences.any() else 1.0

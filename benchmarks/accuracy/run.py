@@ -1,0 +1,114 @@
+"""One run: a network learns a data set with a seed, and labels the test scans."""
+
+import json
+import os
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from benchmarks.accuracy.costs import measured
+from benchmarks.accuracy.data import DATA_SETS, opened
+from benchmarks.accuracy.networks import NETWORKS, VARIANTS
+from benchmarks.accuracy.results import Run, Scores
+from benchmarks.accuracy.settings import STAGE2_SHARE, Setting
+from benchmarks.accuracy.task import Task
+from napari_meunet.atomic import replacing
+from napari_meunet.config import TrainingConfig
+from napari_meunet.network.device import choose_device
+from napari_meunet.training.evaluation.agreement import agreement
+from napari_meunet.volume.volume import Volume
+
+
+def budget(run: Run, setting: Setting, device: str) -> TrainingConfig:
+    """Return what every network gets for this data set and seed."""
+    data_set = DATA_SETS[run.data_set]
+    size, stage2 = data_set.patch_size(setting), round(setting.steps * STAGE2_SHARE)
+    return TrainingConfig(
+        patch_size=size,
+        expanded_size=size,
+        batch_size=setting.batch_size,
+        stage1_steps=setting.steps - stage2,
+        stage2_steps=stage2,
+        mirror=data_set.mirror,
+        seed=run.seed,
+        device=device,
+    )
+
+
+def execute(
+    run: Run, setting: Setting, prepared: Path, results: Path, device: str
+) -> None:
+    """Train, label the test scans, and write one JSON file."""
+    torch.set_num_threads(setting.threads)
+    network, classes = NETWORKS[run.network], DATA_SETS[run.data_set].classes
+    config = budget(run, setting, device)
+    task = Task(list(opened(prepared / "train").values()), classes, config)
+    tests, place = opened(prepared / "test"), choose_device(device)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with measured(place) as training:
+            n_parameters = network.learn(task, folder)
+        with measured(place) as inference:
+            predict = network.predictor(task, folder)
+            labels = {name: predict(scan) for name, (scan, _) in tests.items()}
+    found: Scores = {
+        name: scores(labels[name], truth, classes) for name, (_, truth) in tests.items()
+    }
+    result = {
+        **asdict(run),
+        "title": network.title,
+        "is_ours": run.network in VARIANTS,
+        "setting": asdict(setting),
+        "parameters": n_parameters,
+        "training": asdict(training),
+        "inference": asdict(inference),
+        "scores": found,
+        "machine": machine(place),
+    }
+    path = run.path(results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def scores(
+    labels: np.ndarray, truth: Volume, classes: tuple[str, ...]
+) -> dict[str, dict[str, float | None]]:
+    """Return Dice and HD95 of every class by name; distances in um if known."""
+    spacing = truth.spacing.zyx if truth.spacing else (1.0, 1.0, 1.0)
+    diagonal = float(np.linalg.norm(np.multiply(truth.shape, spacing)))
+    found = agreement(labels, truth.planes, spacing, max(spacing))
+    return {
+        name: {
+            "dice": found[value].dice if value in found else None,
+            "hd95": found[value].hd95 if value in found else None,
+            "diagonal": diagonal,
+        }
+        for value, name in enumerate(classes, start=1)
+    }
+
+
+def machine(device: torch.device) -> dict[str, str | int]:
+    """Return what computed, and the versions that count."""
+    is_cuda = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if is_cuda else processor(),
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "monai": version("monai"),
+        "numpy": np.__version__,
+    }
+
+
+def processor() -> str:
+    """Return the name of the processor, as far as the system tells."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,94 @@
+"""How much is spent on a run: the small setting for two cores, the full one for a GPU.
+
+A setting fixes what all networks share. Two more may be compared only if both were run
+with the same one.
+"""
+
+from dataclasses import dataclass
+
+from napari_meunet.config import Shape
+
+STAGE2_SHARE = 1 / 3
+"""Of the steps of a cascade: 2000 and 1000 are the defaults of `TrainingConfig`."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every network gets.
+
+    Attributes
+    ----------
+    name
+        Of the folder with the results.
+    networks
+        Names of what is compared, see `benchmarks.accuracy.networks`.
+    seeds
+        Of weights, patches and augmentation. The splits stay the same.
+    patch_size, batch_size
+        Edge of the cubic patches in voxels, and patches a step.
+    steps
+        Optimiser steps of a run, for a cascade those of both stages together.
+    phantom_shape, n_phantoms
+        Voxels along (z, y, x), and phantoms to train on.
+    n_tested
+        Phantoms to test on.
+    shrink
+        Factor by which the mouse heads are made coarser.
+    threads, jobs
+        Threads of a run, and runs side by side. One thread each needs no step to
+        be parallel.
+    """
+
+    name: str
+    networks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    patch_size: int
+    batch_size: int
+    steps: int
+    phantom_shape: Shape
+    n_phantoms: int
+    n_tested: int
+    shrink: int
+    threads: int
+    jobs: int
+
+
+OURS = ("stage1", "pre", "post", "expanded", "paper")
+PEERS = ("dynunet", "basicunet", "vnet", "segresnet", "swinunetr")
+
+NETWORKS = (*OURS, *PEERS)
+"""In the order of the table."""
+
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        Setting(
+            name="small",
+            networks=("stage1", "pre", "post", "paper", *PEERS),
+            seeds=(0, 1, 2),
+            patch_size=64,
+            batch_size=1,
+            steps=120,
+            phantom_shape=(128, 56, 56),
+            n_phantoms=8,
+            n_tested=6,
+            shrink=2,
+            threads=1,
+            jobs=2,
+        ),
+        Setting(
+            name="full",
+            networks=NETWORKS,
+            seeds=(0, 1, 2),
+            patch_size=128,
+            batch_size=2,
+            steps=2000,
+            phantom_shape=(256, 112, 112),
+            n_phantoms=24,
+            n_tested=8,
+            shrink=1,
+            threads=8,
+            jobs=1,
+        ),
+    )
+}

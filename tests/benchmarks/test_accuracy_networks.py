@@ -1,0 +1,68 @@
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip("monai", reason="MONAI's networks come with the extra 'benchmarks'")
+
+from benchmarks.accuracy.loop import Objective
+from benchmarks.accuracy.networks import NETWORKS, VARIANTS
+from benchmarks.accuracy.peers import dynunet, n_poolings
+from benchmarks.accuracy.results import Run
+from benchmarks.accuracy.run import budget
+from benchmarks.accuracy.settings import NETWORKS as NAMES
+from benchmarks.accuracy.settings import SETTINGS
+from napari_meunet.training.losses import segmentation_loss
+
+
+class Constant(nn.Module):
+    def __init__(self, logits):
+        super().__init__()
+        self.kept = logits
+
+    def forward(self, _):
+        return self.kept
+
+
+def test_the_settings_know_all_networks_by_name():
+    assert set(NAMES) == set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("data_set", ["phantoms", "weave"])
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_every_variant_takes_as_many_steps_as_the_others(name, data_set, setting):
+    config = VARIANTS[name].config(
+        budget(Run(data_set, name, 0), setting, device="cpu")
+    )
+
+    steps = config.stage1_steps + config.stage2_steps + config.joint_steps
+    assert steps == setting.steps
+    assert config.batch_size == setting.batch_size
+    assert config.patience is None
+
+
+def test_nnunet_pools_to_maps_of_four_to_seven_voxels():
+    assert [n_poolings(size) for size in (32, 48, 64, 96, 128)] == [3, 3, 4, 4, 5]
+
+
+def test_dynunet_is_supervised_at_all_decoder_stages_but_the_coarsest():
+    network = dynunet(2, 64)  # decoder stages of 64, 32, 16 and 8 voxels
+
+    with torch.no_grad():
+        logits = network(torch.zeros(1, 1, 32, 32, 32))
+
+    assert logits.shape == (1, 3, 2, 32, 32, 32)
+    assert network.filters == [32, 64, 128, 256, 320]
+
+
+def test_deep_supervision_counts_at_its_own_resolution_with_halving_weights():
+    fine, coarse = torch.randn(1, 2, 8, 8, 8), torch.randn(1, 2, 4, 4, 4)
+    enlarged = nn.functional.interpolate(coarse, size=(8, 8, 8))
+    labels = torch.randint(0, 2, (1, 8, 8, 8))
+    objective = Objective(Constant(torch.stack((fine, enlarged), dim=1)))
+
+    loss = objective(torch.zeros(1, 1, 8, 8, 8), labels)
+
+    first = segmentation_loss(fine, labels)
+    second = segmentation_loss(coarse, labels[:, ::2, ::2, ::2])
+    torch.testing.assert_close(loss, (2 * first + second) / 3)

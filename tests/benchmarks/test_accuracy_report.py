@@ -1,0 +1,151 @@
+import json
+
+import pytest
+
+from benchmarks.accuracy.report import claims, figure, table_of, write_report
+from benchmarks.accuracy.results import Result, load_all, significance
+
+CLASSES = ("yarn A", "yarn B")
+PLACES = [(f"scan {i}", seed) for i in range(4) for seed in range(2)]
+
+
+def score(dice, hd95=2.0):
+    return {"dice": dice, "hd95": hd95, "diagonal": 100.0}
+
+
+def result(network="post", seed=0, dice=(0.8, 0.6), gibibytes=1.0, **changes):
+    scan = {name: score(value) for name, value in zip(CLASSES, dice, strict=True)}
+    values = {
+        "data_set": "weave",
+        "network": network,
+        "seed": seed,
+        "title": network,
+        "is_ours": network == "post",
+        "setting": {
+            "name": "small",
+            "steps": 5,
+            "batch_size": 1,
+            "patch_size": 64,
+            "threads": 1,
+            "jobs": 2,
+            "seeds": [0, 1],
+            "networks": [],
+        },
+        "parameters": 1_500_000,
+        "training": {"seconds": 60.0, "n_bytes": gibibytes * 2**30},
+        "inference": {"seconds": 4.0, "n_bytes": 2**30},
+        "scores": {f"scan {i}": scan for i in range(4)},
+        "machine": {"device": "a", "torch": "b", "monai": "c", "python": "d"},
+    }
+    return Result(**values | changes)
+
+
+def write(results, folder):
+    for each in results:
+        path = folder / each.data_set / f"{each.network}_{each.seed}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(vars(each)))
+
+
+def test_the_mean_dice_is_over_scans_and_classes():
+    scores = {
+        "one": {"yarn A": score(0.5), "yarn B": score(0.2)},
+        "two": {"yarn A": score(0.7), "yarn B": score(0.4)},
+    }
+
+    found = result(scores=scores, seed=3)
+
+    assert found.dice("yarn A") == pytest.approx(0.6)
+    assert found.mean_dice(CLASSES) == pytest.approx(0.45)
+    assert found.dice_of_scans(CLASSES) == {
+        ("one", 3): pytest.approx(0.35),
+        ("two", 3): pytest.approx(0.55),
+    }
+
+
+def test_a_class_that_was_not_found_is_as_far_as_the_scan_is_long():
+    scores = {
+        "one": {"yarn A": score(0.5, 20.0), "yarn B": score(0.5)},
+        "two": {"yarn A": score(0.0, None), "yarn B": score(0.5)},
+    }
+
+    assert result(scores=scores).hd95("yarn A") == (20 + 100) / 2
+
+
+def test_a_class_that_a_scan_does_not_hold_does_not_count_there():
+    scores = {
+        "one": {"yarn A": score(0.5, 20.0), "yarn B": score(0.5)},
+        "two": {"yarn A": score(None, None), "yarn B": score(0.1)},
+    }
+    found = result(scores=scores)
+
+    assert found.dice("yarn A") == 0.5
+    assert found.hd95("yarn A") == 20
+    assert found.dice_of_scans(CLASSES)["two", 0] == 0.1
+
+
+def test_eight_pairs_that_all_differ_one_way_have_the_least_p_of_the_exact_test():
+    ours = {place: 0.5 + 0.01 * i for i, place in enumerate(PLACES)}
+    theirs = dict.fromkeys(PLACES, 0.4)
+
+    assert significance(ours, theirs) == pytest.approx(2 / 2**8)
+    assert significance(theirs, ours) == pytest.approx(2 / 2**8)
+
+
+def test_only_the_scans_and_seeds_that_both_have_are_compared():
+    ours = {("one", 0): 0.5, ("one", 1): 0.5}
+
+    assert significance(ours, {("one", 1): 0.5, ("two", 0): 0.1}) == 1
+    assert significance(ours, {("two", 0): 0.1}) is None
+
+
+def test_mean_and_spread_are_over_seeds():
+    rows = table_of([result(seed=0, dice=(0.8, 0.6)), result(seed=1, dice=(0.9, 0.7))])[
+        "weave"
+    ]
+
+    mean, deviation = rows[0].dice
+    assert mean == pytest.approx(0.75)
+    assert deviation == pytest.approx(0.1 / 2**0.5)
+    assert figure((mean, deviation), 3) == "0.750 ± 0.071"
+    assert figure((mean, None), 2) == "0.75"
+
+
+def test_the_claims_name_the_winner_and_the_memory():
+    results = [
+        result("post", seed, dice=(0.6, 0.6), gibibytes=0.5) for seed in range(2)
+    ] + [result("dynunet", seed, dice=(0.7, 0.7), gibibytes=2) for seed in range(2)]
+
+    accuracy, memory = claims(table_of(results))
+
+    assert "post is 0.100 below dynunet" in accuracy
+    assert "significantly worse (p = 0.0078)" in accuracy
+    assert "not significantly" not in accuracy
+    assert "takes 0.25 times the training memory of dynunet" in memory
+
+
+def test_results_of_different_budgets_are_not_mixed(tmp_path):
+    other = result("dynunet")
+    other.setting["steps"] = 500
+    write([result(), other], tmp_path)
+
+    with pytest.raises(ValueError, match="one setting"):
+        load_all(tmp_path)
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="none"):
+        load_all(tmp_path)
+
+
+def test_the_report_is_a_table_and_a_figure(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib draws the figure")
+    write([result(), result("dynunet", dice=(0.5, 0.5), gibibytes=4)], tmp_path)
+
+    write_report(tmp_path)
+
+    table = (tmp_path / "table.md").read_text().splitlines()
+    assert "| post | 0.700 |  | 0.800 | 0.600 | 2.0 | 2.0 | 1.50 | 1.00 | 60 |" in next(
+        line for line in table if line.startswith("| post")
+    )
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
