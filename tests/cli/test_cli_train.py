@@ -24,6 +24,7 @@ CLASSES = ("--classes", "gut", "ovary")
 @pytest.fixture(autouse=True)
 def _short_calibration(monkeypatch):
     monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
+    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
 
 
 @pytest.fixture
@@ -51,7 +52,10 @@ def test_phantoms_train_a_model_that_says_what_it_is(data, tmp_path, capsys):
     ]
     model = tmp_path / "own.safetensors"
     others = phantoms(tmp_path / "others", capsys, seed=4)
+    table = tmp_path / "own.csv"
+    table.write_text("a table of a person's own\n")
     assert main(train(data, model, "--validation", others)) == 0
+    assert table.read_text() == "a table of a person's own\n"
     assert str(model) in capsys.readouterr().out
     assert main(["info", str(model), "--json"]) == 0
     card = json.loads(capsys.readouterr().out)
@@ -70,7 +74,7 @@ def test_phantoms_train_a_model_that_says_what_it_is(data, tmp_path, capsys):
     assert record["specimens"] == ["phantom_0003"]
     assert record["validation"] == ["phantom_0004"]
     assert record["config"]["stage1_steps"] == 2
-    with model.with_suffix(".csv").open(newline="") as file:
+    with model.with_suffix(".training.csv").open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     figures = [(phase, step) for phase, step, name, _ in rows if name == "loss"]
     assert figures == [("stage 1", "1"), ("stage 1", "2"), ("stage 2", "1")]

@@ -212,6 +212,8 @@ def test_an_interruption_leaves_no_temporary_labels(tmp_path, rng, model):
         env={**os.environ, "TMPDIR": str(temporary)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job would pass on that it ignores the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while process.poll() is None and not list(
             temporary.glob("*/labels/labels.tif")

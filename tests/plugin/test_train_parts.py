@@ -41,6 +41,20 @@ def test_every_figure_is_kept_and_statistics_do_not_turn_back_the_bar():
     ]
 
 
+def test_a_message_on_the_way_is_no_phase():
+    steps = (
+        Progress(0, 10, "steps", "stage 1: 3 GB a step, 2 of 9 stages computed twice"),
+        Progress(1, 10, "steps", "stage 1", {"loss": 0.5}),
+        Progress(1, 10, "steps", "cuda:0 ran out of memory; going on with 2 GB"),
+        Progress(2, 10, "steps", "stage 1", {"loss": 0.4}),
+        Progress(1, 5, "steps", "stage 2", {"loss": 0.3}),
+    )
+    watch = Watch()
+    shown = list(watch.follow((step for step in steps), Course(CONFIG)))
+    assert [step.done for step in shown] == [0, 1, 1, 2, 11]
+    assert [figure.step for figure in watch.figures] == [1, 2, 11]
+
+
 def test_a_remark_on_the_scans_is_kept():
     watch = Watch()
     steps = (step for step in [Progress(1, 1, "scans", "no gut in fly")])

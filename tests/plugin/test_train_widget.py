@@ -7,11 +7,21 @@ import torch
 from napari.layers import Layer
 from qtpy.QtWidgets import QMessageBox
 
-from napari_meunet.config import TrainingConfig
+from napari_meunet.config import LabelClass, TrainingConfig
+from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import labels_folder
-from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.network.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from napari_meunet.plugin.layers import scan_layers, store_of
-from napari_meunet.plugin.training import Watch, request_path, train_as_asked
+from napari_meunet.plugin.training import (
+    Watch,
+    new_labels,
+    request_path,
+    train_as_asked,
+)
 from napari_meunet.plugin.widgets.train_form import FOLDER, MODEL
 from napari_meunet.training.output import log_path, state_path
 from napari_meunet.volume.open import open_volume
@@ -35,6 +45,7 @@ def _small(monkeypatch):
     """Keep the network small and the statistics short."""
     for module, name, value in (
         ("fit", "CALIBRATION_STEPS", 1),
+        ("fit", "INTERIM_STEPS", 1),
         ("train", "FEATURES", (2, 2, 2, 2, 2)),
         ("train", "REFINEMENT_FEATURES", (2, 2, 2)),
     ):
@@ -317,11 +328,67 @@ def test_removing_the_labels_layer_does_not_stop_a_training(
     assert scan.with_name("fly-model.safetensors").exists()
 
 
-def test_voxels_painted_meanwhile_are_learned_from(widget, painted, scan, qtbot):
+def test_voxels_painted_meanwhile_are_learned_from(painted, widget):
     """The labels are read where they lie, not copied when the training starts."""
+    widget.form.options.value = LONG
     steps = train_as_asked(widget.form.task, Watch())
     next(steps)
-    painted.data[5] = 2
-    reading = [np.array(open_volume(labels_folder(scan) / "labels.tif").planes[5])]
-    steps.close()
-    np.testing.assert_array_equal(reading[0], 2)
+    painted.data[:] = 9
+    with pytest.raises(MeUNetError, match="got 9 in what was painted meanwhile"):
+        list(steps)
+
+
+def test_a_name_without_a_folder_is_a_file_here(
+    widget, painted, tmp_path, monkeypatch, qtbot
+):
+    monkeypatch.chdir(tmp_path)
+    widget.form.output.line.setText("mine.safetensors")
+    train(widget, qtbot)
+    assert "model is in" in widget.result.text()
+    assert (tmp_path / "mine.safetensors").exists()
+    assert widget.form.isEnabled()
+
+
+def test_two_clicks_make_one_layer(widget, viewer, scan, monkeypatch, qtbot):
+    asked = []
+    monkeypatch.setattr(
+        "napari_meunet.plugin.widgets.train.new_labels",
+        lambda *arguments: asked.append(arguments) or new_labels(*arguments),
+    )
+    viewer.add_layer(Layer.create(*scan_layers(open_volume(scan))[0]))
+    widget.form.classes.setText("gut")
+    for _ in range(2):
+        widget.paint.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=30_000)
+    assert len(asked) == 1
+
+
+def test_a_training_begun_elsewhere_gets_no_request(widget, painted, scan, told, qtbot):
+    model = scan.with_name("fly-model.safetensors")
+    start(widget, LONG, qtbot)
+    widget.pause.click()
+    wait_for_end(widget, qtbot)
+    request_path(model).unlink()  # `meunet train` leaves none
+    train(widget, qtbot, TINY)
+    assert "same scans and settings" in told[-1]
+    assert not request_path(model).exists()
+
+
+def test_a_model_to_start_from_says_which_label_values_mean_what(
+    widget, folder, model, qtbot
+):
+    checkpoint = load_checkpoint(model)
+    other = LabelClass(value=21, name="ovary", color="#0080ff")
+    classes = (*checkpoint.card.classes[:2], other)
+    card = checkpoint.card.model_copy(update={"classes": classes})
+    save_checkpoint(Checkpoint(checkpoint.weights, card), model)
+    path = folder / "fly_labels.tif"
+    labels = tifffile.imread(path)
+    tifffile.imwrite(path, np.where(labels == 2, 21, labels).astype(np.uint8))
+    widget.form.source.setCurrentText(FOLDER)
+    widget.form.folder.path = folder
+    widget.form.start.setCurrentText(MODEL)
+    widget.form.model.model = model
+    qtbot.waitUntil(widget.train.isEnabled, timeout=10_000)
+    train(widget, qtbot)
+    assert load_checkpoint(widget.form.output.path).card.classes == classes

@@ -1,4 +1,7 @@
 import csv
+import os
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -56,3 +59,21 @@ def test_tensorboard_gets_the_figures(tmp_path):
     events.Reload()
     found = [(e.step, e.value) for e in events.Scalars("stage 1/loss")]
     assert found == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
+
+
+def test_names_of_any_script_are_written_whatever_the_system_uses(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; "
+        "from napari_meunet.progress import Progress; "
+        "from napari_meunet.training.log import logged_to_csv, read_log; "
+        "step = Progress(1, 1, 'steps', 'stage 1', {'Dice \\u8178': 0.5}); "
+        "path = Path(sys.argv[1]); "
+        "list(logged_to_csv((s for s in [step]), path, append=False)); "
+        "assert read_log(path) == [('stage 1', 1, 'Dice \\u8178', 0.5)]"
+    )
+    ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "log.csv")],
+        env=os.environ | ascii_only,
+        check=True,
+    )

@@ -25,10 +25,10 @@ def specimen(labels, rng):
     return specimen_of(labels, rng)
 
 
-def specimen_of(labels, rng):
+def specimen_of(labels, rng, **rule):
     image = rng.integers(0, 200, labels.shape, np.uint8) + 50 * labels
     pair = (Volume.from_array(array) for array in (image.astype(np.uint8), labels))
-    return Specimen.index(*pair, 3, rng)
+    return Specimen.index(*pair, 3, rng, **rule)
 
 
 def look_at(specimens, held_out=(), size=32, predict=lambda image: image > 0.5):
@@ -45,6 +45,15 @@ def test_the_plane_with_all_classes_is_shown_whole_and_in_its_place(specimen, la
     np.testing.assert_array_equal(look.labels, labels[CHOSEN])
     np.testing.assert_allclose(look.image, np.clip(grey, 0, 1), atol=1e-6)
     np.testing.assert_array_equal(look.found, look.image > 0.5)
+
+
+def test_raw_grey_values_are_shown_between_black_and_white(labels, rng):
+    raw = specimen_of(labels, rng, rule=None)
+    seen = []
+    look = look_at([raw], predict=lambda image: seen.append(image) or image > 100)
+    grey = raw.image.read(CHOSEN, CHOSEN + 1)[0]
+    np.testing.assert_allclose(look.image, grey / 255, atol=1e-6)
+    assert max(image.max() for image in seen) > 200  # the network sees raw values
 
 
 def test_a_large_section_is_cut_around_its_labels(rng, monkeypatch):

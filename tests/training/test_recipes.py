@@ -33,6 +33,7 @@ STAGE1 = TrainingConfig.checked(
 @pytest.fixture(autouse=True)
 def _short_calibration(monkeypatch):
     monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
+    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
 
 
 def card_for(config, classes=None):

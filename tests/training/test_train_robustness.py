@@ -48,6 +48,7 @@ def card(n_classes=2):
 @pytest.fixture(autouse=True)
 def _short_calibration(monkeypatch):
     monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
+    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
 
 
 @pytest.fixture

@@ -327,7 +327,7 @@ def _add_output(parser: Parser) -> None:
         required=True,
         metavar="FILE",
         help="the model, a .safetensors file; written when training ends. Loss and "
-        "Dice go to a .csv file beside it",
+        "Dice go to a .training.csv file beside it",
     )
     parser.add_argument(
         "--tensorboard",

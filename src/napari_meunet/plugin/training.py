@@ -1,7 +1,6 @@
 """Training for the Train dock: what a person asks for, and what worker threads do."""
 
 from collections import deque
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,7 +138,7 @@ class Watch:
         done = 0
         with closing(steps):
             for step in steps:
-                if step.unit == "steps":
+                if step.unit == "steps" and step.metrics:  # else a message on the way
                     done = course.at(step.message, step.done)
                     self.figures.extend(
                         Figure(done, *figure) for figure in step.metrics.items()
@@ -217,7 +216,8 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     initial = load_checkpoint(request.initial) if request.initial else None
     config = _config_for(request.config, initial)
     held_out = labelled_scans(request.validation) if request.validation else []
-    pairs, classes = _pairs(task)
+    named = initial.card.classes if initial else named_classes(request.class_names)
+    pairs, classes = _pairs(task, named)
     steps = train(
         pairs,
         config,
@@ -230,7 +230,8 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     course, goes_on = Course(config), state_path(output).exists()
     if goes_on:
         course.figures(output)  # so that it knows the phases that are over
-    _remember(request)
+    else:  # what goes on has its request, or was begun by other means
+        _remember(request)
     try:
         logged = logged_to_csv(steps, log_path(output), append=goes_on)
         yield from watch.follow(logged, course)
@@ -259,9 +260,9 @@ def _config_for(config: TrainingConfig, initial: "Checkpoint | None") -> Trainin
 
 
 def _pairs(
-    task: Task,
+    task: Task, named: tuple[LabelClass, ...]
 ) -> tuple[list[tuple["Volume", "Volume"]], tuple[LabelClass, ...]]:
-    """Open scans and labels; return them, and the classes."""
+    """Open scans and labels; return them, and the classes: `named` if no file is."""
     from napari_meunet.training.patches.sparse import only_painted_planes
     from napari_meunet.training.scans import labelled_scans, open_pair
 
@@ -269,19 +270,19 @@ def _pairs(
     if request.folder is not None:
         scans = labelled_scans(request.folder)
         pairs = [open_pair(*pair, painted=painted) for pair in scans]
-        return pairs, named_classes(request.class_names)
+        return pairs, named
     if task.image is None or task.labels is None:
         raise MeUNetError(
             "training needs the scan and its labels in the viewer, got none of one of "
             "them; open both, or choose a folder of labelled scans"
         )
     image = volume_of(task.image)
-    labels, classes = _drawn(task.labels, image, request.class_names)
+    labels, classes = _drawn(task.labels, image, named)
     return [(image, only_painted_planes(labels) if painted else labels)], classes
 
 
 def _drawn(
-    layer: Labels, scan: "Volume", names: Iterable[str]
+    layer: Labels, scan: "Volume", named: tuple[LabelClass, ...]
 ) -> tuple["Volume", tuple[LabelClass, ...]]:
     """Return the labels of a layer, to be read while a person paints on it."""
     from napari_meunet.labels.store import LabelStore
@@ -291,7 +292,7 @@ def _drawn(
     if store is None:
         attributes = {"metadata": {}, "scale": layer.scale, "units": layer.units}
         array, spacing, _ = labels_of(layer.data, attributes)
-        return Volume.from_array(array, spacing), named_classes(names)
+        return Volume.from_array(array, spacing), named
     store.require_scan(scan)
     # a map of its own: the layer's one goes when the layer is removed
     mine = LabelStore.open(store.folder, writable=False)

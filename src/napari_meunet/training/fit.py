@@ -203,14 +203,11 @@ class Fit:
         if self._fabric.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _batches(
-        self, steps: range, rank: int | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the augmented batches of a process, by default this one's."""
+    def _batches(self, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the augmented batches of this process."""
         phase = self._state.phase
-        rank = self._fabric.global_rank if rank is None else rank
-        key = (self._config.seed, phase, rank)
-        batches = Batches(self._sampler(rank), self._config.batch_size, key)
+        key = (self._config.seed, phase, self._fabric.global_rank)
+        batches = Batches(self._sampler(), self._config.batch_size, key)
         size = self._config.expanded_size if phase == 0 else self._config.patch_size
         drawn = self._augmentation.drawn_size(size)
         for batch in read_ahead(lambda step: batches.draw(step, drawn), steps):
@@ -219,11 +216,11 @@ class Fit:
             image, labels = self._augmentation.apply(image, labels, size, batch.seed)
             yield image.contiguous(memory_format=torch.channels_last_3d), labels
 
-    def _sampler(self, rank: int) -> Sampler:
+    def _sampler(self) -> Sampler:
         data, config = self._data, self._config
         if config.sampling == "balanced":
             return PatchSampler(data.specimens, config.foreground)
-        seed = (config.seed, rank)
+        seed = (config.seed, self._fabric.global_rank)
         return WindowSampler(data.specimens, data.windows, seed)
 
     def _validate(
@@ -235,7 +232,10 @@ class Fit:
         if not (due and self._data.validation):
             return {}
         size = self._config.expanded_size
-        scores = validation_dice(predict, self._data.validation, size)
+        # The first process decides, so that all of them end a phase at the same step.
+        scores = self._fabric.broadcast(
+            validation_dice(predict, self._data.validation, size)
+        )
         if self._config.patience:
             mean = float(np.mean(list(scores.values())))
             if state.best is None or mean > state.best[0]:
@@ -262,16 +262,12 @@ class Fit:
         return predict
 
     def _averaged(self, stepper: Stepper, n_steps: int) -> Any:
-        """Return the averaged objective with statistics of its own.
-
-        They are measured on the batches of the first process, so that all processes
-        come to the same scores.
-        """
+        """Return the averaged objective with statistics of its own."""
         averaged: Any = stepper.average.module
         if norms(stepper.objective) and self._config.measured_statistics:
             steps = range(n_steps, n_steps + INTERIM_STEPS)
             with statistics_measured(averaged.train()):
-                for batch in self._batches(steps, rank=0):
+                for batch in self._batches(steps):
                     self._pass(averaged, *batch)
         return averaged.eval()
 

@@ -19,7 +19,8 @@ def logged_to_csv(steps: Steps, path: Path, *, append: bool) -> Steps:
     """
     append = append and path.exists()
     with writing(path):
-        file = path.open("a" if append else "w", newline="", buffering=1)
+        mode = "a" if append else "w"
+        file = path.open(mode, newline="", buffering=1, encoding="utf-8")
     with file, closing(steps):
         writer = csv.writer(file)
         if not append:
@@ -38,7 +39,7 @@ def read_log(path: Path) -> list[tuple[str, int, str, float]]:
     """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS)]
     return [(row[0], int(row[1]), row[2], float(row[3])) for row in rows[1:]]
 

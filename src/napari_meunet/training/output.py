@@ -34,4 +34,4 @@ def state_path(output: Path) -> Path:
 
 def log_path(output: Path) -> Path:
     """Return where loss and Dice are written, see `napari_meunet.training.log`."""
-    return output.with_suffix(".csv")
+    return output.with_suffix(".training.csv")  # `NAME.csv` may be a person's own

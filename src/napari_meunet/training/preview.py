@@ -20,6 +20,9 @@ SECONDS_BETWEEN = 10.0
 SHARE = 0.1
 """Fraction of the time that looking may take."""
 
+RAW_WHITE = 255
+"""Greatest grey value of scans that are not normalised: they are of 8 bits."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -79,6 +82,7 @@ class Preview:
     ) -> None:
         self._trained_on = not held_out
         self._specimen = (held_out or specimens)[0]
+        self._white = 1 if self._specimen.intensity else RAW_WHITE
         self._size = size
         self._show = show
         self._z, self._corner, self._counts = _choose(self._specimen, size)
@@ -107,7 +111,7 @@ class Preview:
             start = np.array((self._z - size // 2, *self._corner))
             start[1:] += (y * size, x * size)
             window, drawn = self._specimen.patch(start, size)
-            image[place] = window[size // 2]
+            image[place] = window[size // 2] / self._white
             labels[place] = drawn[size // 2]
             found[place] = predict(window)[size // 2]
         inside = self._inside()

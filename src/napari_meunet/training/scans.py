@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.folder import scan_name
 from napari_meunet.network.card import SpacingRange
 from napari_meunet.training.patches.sparse import only_painted_planes
 from napari_meunet.volume.open import open_volume
@@ -21,11 +22,7 @@ def labelled_scans(folder: Path) -> list[tuple[Path, Path]]:
     MeUNetError
         If there is none.
     """
-    pairs = []
-    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*")):
-        scan = labels.with_name(labels.name.replace(f"{LABELS_SUFFIX}.", "."))
-        if scan.exists():
-            pairs.append((scan, labels))
+    pairs = [(scan, labels) for scan, labels in _found(folder) if scan]
     if not pairs:
         raise MeUNetError(
             f"a folder of labelled scans must hold scans with labels beside them "
@@ -43,16 +40,30 @@ def label_maps(folder: Path) -> list[tuple[Path | None, Path]]:
     MeUNetError
         If there are no labels.
     """
-    pairs: list[tuple[Path | None, Path]] = []
-    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*")):
-        scan = labels.with_name(labels.name.replace(f"{LABELS_SUFFIX}.", "."))
-        pairs.append((scan if scan.exists() else None, labels))
+    pairs = _found(folder)
     if not pairs:
         raise MeUNetError(
             f"a training folder must hold labels, and scans beside them "
             f"(fly{LABELS_SUFFIX}.tif and fly.tif), got {str(folder)!r} without any; "
             "check the path"
         )
+    return pairs
+
+
+def _found(folder: Path) -> list[tuple[Path | None, Path]]:
+    """Return the labels, going by their names, with their scans where there are.
+
+    Tables such as ``fly_labels.csv`` are none, nor are the hidden files that macOS
+    puts beside others.
+    """
+    pairs: list[tuple[Path | None, Path]] = []
+    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*")):
+        name = scan_name(labels)
+        if not name.endswith(LABELS_SUFFIX) or name.startswith("."):
+            continue
+        suffix = labels.name.removeprefix(name)
+        scan = labels.with_name(name.removesuffix(LABELS_SUFFIX) + suffix)
+        pairs.append((scan if scan.exists() else None, labels))
     return pairs
 
 

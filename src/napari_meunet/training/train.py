@@ -113,10 +113,11 @@ def train(
     if state.cascade:
         cascade.load_state_dict(state.cascade)
     fit = Fit(fabric, cascade, data, config, state)
-    with freed_memory_kept():
-        phases = _phases(cascade, config, _loss(data, config))
-        for phase, (objective, n_steps) in enumerate(phases):
-            if n_steps and phase >= state.phase:
+    phases = _phases(cascade, config, _loss(data, config))
+    for phase, (objective, n_steps) in enumerate(phases):
+        if n_steps and phase >= state.phase:
+            # for a phase at a time, since the next one plans with what is free
+            with freed_memory_kept():
                 yield from fit.run(phase, objective(), n_steps)
     if fabric.is_global_zero:
         weights = {name: tensor.cpu() for name, tensor in cascade.state_dict().items()}
@@ -270,6 +271,7 @@ def _key(
     parts = {
         "config": config.model_dump(exclude={"device", "memory"}),
         "network": card.network.model_dump(),
+        "classes": [label.value for label in card.classes],
         "scans": [(s.shape, s.intensity) for s in specimens],
         "initial": initial.digest() if initial else None,
     }

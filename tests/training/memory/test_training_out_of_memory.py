@@ -1,5 +1,7 @@
 """A training that runs out of memory, or never had enough."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.device import computes_bf16
+from napari_meunet.training import fit
 from napari_meunet.training.memory.budget import Budget
 from napari_meunet.training.memory.plan import plan_step
 from napari_meunet.training.objectives import Stage1Objective, Stage2Objective
@@ -42,6 +45,7 @@ CARD = Card(
 @pytest.fixture(autouse=True)
 def _short_calibration(monkeypatch):
     monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
+    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
 
 
 @pytest.fixture
@@ -143,3 +147,21 @@ def test_a_budget_that_nothing_fits_is_refused_before_the_first_step(pair, tmp_p
     with pytest.raises(MeUNetError, match=r"1 kB on cpu, got .* allow more --memory"):
         list(train([pair], config, CARD, path))
     assert not path.exists()
+
+
+def test_a_stage_plans_with_the_memory_that_the_last_one_gave_back(
+    pair, tmp_path, monkeypatch
+):
+    held, found = [], []
+
+    @contextmanager
+    def kept():
+        held.append(len(found))
+        yield
+        held.append("given back")
+
+    budget = fit.memory_budget
+    monkeypatch.setattr("napari_meunet.training.train.freed_memory_kept", kept)
+    monkeypatch.setattr(fit, "memory_budget", lambda *a: found.append(a) or budget(*a))
+    trained(pair, tmp_path / "model.safetensors")
+    assert held == [0, "given back", 1, "given back"]

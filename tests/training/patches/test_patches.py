@@ -119,3 +119,11 @@ def test_the_voxels_of_every_class_are_counted(rng):
     expected = [(labels == value).sum() for value in range(4)]
     np.testing.assert_array_equal(one.counts, expected)
     assert one.is_sparse
+
+
+def test_a_value_without_a_class_that_is_painted_meanwhile_is_refused(pair):
+    image, labels = pair
+    one = specimen(image, labels)
+    labels[2] = 7
+    with pytest.raises(MeUNetError, match=r"0 to 1 .*, got 7 in what was painted"):
+        one.patch(np.zeros(3, int), 16)

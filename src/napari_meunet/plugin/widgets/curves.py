@@ -86,15 +86,15 @@ class Curves(QWidget):
         self._draw_frame(painter, frame, top)
         for name, color in self._colors.items():
             points = _thinned(self.points(name), int(frame.width()))
-            line = QPolygonF(
+            line = [
                 QPointF(
                     frame.left() + frame.width() * step / self._total,
                     frame.bottom() - frame.height() * min(value / top, 1),
                 )
                 for step, value in points
-            )
+            ]
             painter.setPen(QPen(QColor(color), 1.6))
-            painter.drawPolyline(line)
+            painter.drawPolyline(QPolygonF(line))
             if len(points) <= frame.width() / APART:
                 painter.setBrush(QColor(color))
                 for point in line:

@@ -47,7 +47,7 @@ class Note(QLabel):
     def say_where(self, text: str, path: Path) -> None:
         """Show plain text and a path, which opens its folder."""
         folder = path if path.is_dir() else path.parent
-        href = f'href="{folder.as_uri()}" style="color: {_LINK}"'
+        href = f'href="{folder.absolute().as_uri()}" style="color: {_LINK}"'
         link = f"<a {href}>{_breakable(str(path))}</a>"
         self._show(f"{_breakable(text)} {link}", self._color)
 

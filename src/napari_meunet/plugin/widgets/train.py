@@ -174,7 +174,8 @@ class TrainWidget(Dock):
     # labels to begin with
 
     def _ask_labels(self) -> None:
-        self._labelling.ask(new_labels, self.form.image.layer, self.form.class_list)
+        if not self._labelling.open:  # two would make the same folder
+            self._labelling.ask(new_labels, self.form.image.layer, self.form.class_list)
 
     def _add_labels(self, layer: Layer) -> None:
         self._viewer.add_layer(layer)

@@ -109,7 +109,9 @@ class Specimen:
         Beyond the volume lie zeros: air, and background. Without a scan the image is
         all zeros.
         """
-        labels = read_box(self.labels.planes, start, size).astype(np.uint8)
+        drawn = read_box(self.labels.planes, start, size)
+        _require_known(drawn, len(self.counts), "what was painted meanwhile")
+        labels = drawn.astype(np.uint8)
         if self.image is None:
             return np.zeros(labels.shape, np.float32), labels
         image = read_box(self.image.planes, start, size).astype(np.float32)
@@ -161,12 +163,8 @@ def _sample_voxels(
     counts = np.zeros(n_classes, np.int64)
     for z in range(labels.shape[0]):
         plane = labels.read(z, z + 1)[0]
+        _require_known(plane, n_classes, f"plane {z}")
         for value in np.unique(plane):
-            if not (0 <= value < n_classes or value == IGNORE):
-                raise MeUNetError(
-                    f"label values must be 0 to {n_classes - 1} (or {IGNORE} for no "
-                    f"label), got {value} in plane {z}; name every class with --classes"
-                )
             if value == IGNORE:
                 continue
             y, x = np.nonzero(plane == value)
@@ -183,6 +181,16 @@ def _sample_voxels(
                 keys, positions = keys[keep], positions[keep]
             best[int(value)] = keys, positions
     return {value: positions for value, (_, positions) in best.items()}, counts
+
+
+def _require_known(labels: NDArray[Any], n_classes: int, place: str) -> None:
+    """Refuse a value that is no class."""
+    known = (labels >= 0) & (labels < n_classes) | (labels == IGNORE)
+    if not known.all():
+        raise MeUNetError(
+            f"label values must be 0 to {n_classes - 1} (or {IGNORE} for no label), "
+            f"got {labels[~known][0]} in {place}; name every class with --classes"
+        )
 
 
 def _smallest(keys: NDArray[Any]) -> NDArray[np.intp]:

@@ -1,0 +1,37 @@
+"""Scans and labels that are found by their names."""
+
+import pytest
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.training.scans import label_maps, labelled_scans
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).touch()
+
+
+def names(pairs):
+    return [tuple(path.name if path else None for path in pair) for pair in pairs]
+
+
+def test_labels_go_with_the_scan_of_their_name_and_format(tmp_path):
+    touch(tmp_path, "b.ome.tif", "b_labels.ome.tif", "a.nii.gz", "a_labels.nii.gz")
+    touch(tmp_path, "c_labels.tif", "c.zarr", "d.tif")
+    both = [("a.nii.gz", "a_labels.nii.gz"), ("b.ome.tif", "b_labels.ome.tif")]
+    assert names(labelled_scans(tmp_path)) == both
+    assert names(label_maps(tmp_path)) == [*both, (None, "c_labels.tif")]
+
+
+def test_tables_and_hidden_files_are_no_labels(tmp_path):
+    touch(tmp_path, "a.tif", "a_labels.tif", "a_labels.csv", "a.csv")
+    touch(tmp_path, "._a.tif", "._a_labels.tif")
+    for found in (labelled_scans(tmp_path), label_maps(tmp_path)):
+        assert names(found) == [("a.tif", "a_labels.tif")]
+
+
+@pytest.mark.parametrize("find", [labelled_scans, label_maps])
+def test_a_folder_without_labels_is_an_error(tmp_path, find):
+    touch(tmp_path, "a.tif", "a_labels.csv")
+    with pytest.raises(MeUNetError, match="without any"):
+        find(tmp_path)
