@@ -30,3 +30,10 @@ def shared_data():
 def rng():
     """Return a random generator that gives the same numbers in every run."""
     return np.random.default_rng(2022)
+
+
+@pytest.fixture
+def short_calibration(monkeypatch):
+    """Let trainings measure the BatchNorm statistics over few batches."""
+    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
+    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)

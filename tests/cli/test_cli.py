@@ -6,23 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-import torch
 import zarr
 
 from napari_meunet.cli import main
 from napari_meunet.config import LabelClass
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import (
-    Card,
-    NetworkConfig,
     SpacingRange,
     TrainingRecord,
     read_card,
-    unnamed_classes,
 )
-from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import (
-    Checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
@@ -47,40 +41,26 @@ def scan(tmp_path, rng):
 
 
 @pytest.fixture
-def model(tmp_path):
-    """A tiny network with random weights."""
-    torch.manual_seed(0)
-    network = NetworkConfig(
-        n_classes=3,
-        features=(2, 2, 2, 2, 2),
-        refinement_features=(2, 2, 2),
-        fusion="post",
+def model(model):
+    """Return the tiny model with a card that tells more."""
+    checkpoint = load_checkpoint(model)
+    record = TrainingRecord(
+        specimens=("fly 1", "fly 2"),
+        validation=("fly 3",),
+        config={"seed": 7, "fusion": "post", "stage1_steps": 5},
+        versions={"torch": "2.1", "numpy": "2.0"},
+        device="cpu",
+        seconds=150,
     )
-    card = Card(
-        name="tiny",
-        version="1",
-        network=network,
-        classes=unnamed_classes(3),
-        spacing=SpacingRange(finest=FINEST, coarsest=(12.385108482142858, 3, 2)),
-        data="nothing",
-        metrics={"Dice gut, mean of 7 scans": 0.8145, "Dice ovary": 0.8},
-        licence="BSD-3-Clause",
-        command=("meunet phantom -o a", "meunet train a -o tiny.safetensors"),
-        training=(
-            TrainingRecord(
-                specimens=("fly 1", "fly 2"),
-                validation=("fly 3",),
-                config={"seed": 7, "fusion": "post", "stage1_steps": 5},
-                versions={"torch": "2.1", "numpy": "2.0"},
-                device="cpu",
-                seconds=150,
-            ),
-        ),
-    )
-    path = tmp_path / "tiny.safetensors"
-    weights = Cascade(**network.model_dump()).state_dict()
-    save_checkpoint(Checkpoint(weights, card), path)
-    return path
+    told = {
+        "spacing": SpacingRange(finest=FINEST, coarsest=(12.385108482142858, 3, 2)),
+        "metrics": {"Dice gut, mean of 7 scans": 0.8145, "Dice ovary": 0.8},
+        "command": ("meunet phantom -o a", "meunet train a -o tiny.safetensors"),
+        "training": (record,),
+    }
+    card = checkpoint.card.model_copy(update=told)
+    save_checkpoint(replace(checkpoint, card=card), model)
+    return model
 
 
 def mistake(capsys, *arguments):

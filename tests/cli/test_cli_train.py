@@ -16,15 +16,11 @@ from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.training.scans import spacing_range
 from napari_meunet.volume.volume import Volume
 
+pytestmark = pytest.mark.usefixtures("short_calibration")
+
 SMALL = ("--patch-size", 32, "--expanded-size", 32, "--batch-size", 1)
 STEPS = ("--stage1-steps", 2, "--stage2-steps", 1)
 CLASSES = ("--classes", "gut", "ovary")
-
-
-@pytest.fixture(autouse=True)
-def _short_calibration(monkeypatch):
-    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
-    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
 
 
 @pytest.fixture

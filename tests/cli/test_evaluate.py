@@ -10,13 +10,9 @@ import time
 import numpy as np
 import pytest
 import tifffile
-import torch
 from PIL import Image
 
 from napari_meunet.cli import main
-from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
-from napari_meunet.network.cascade import Cascade
-from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
 
 PERFECT = {"dice": 1, "iou": 1, "volume_error": 0, "hd95": 0, "surface_dice": 1}
 
@@ -49,31 +45,6 @@ def folders(tmp_path):
         write(truth / f"{name}_labels.tif", bar(*range(6)))
         write(predicted / f"{name}.tif", bar(*planes))
     return truth, predicted
-
-
-@pytest.fixture
-def model(tmp_path):
-    """A tiny network with random weights."""
-    torch.manual_seed(0)
-    network = NetworkConfig(
-        n_classes=3,
-        features=(2, 2, 2, 2, 2),
-        refinement_features=(2, 2, 2),
-        fusion="post",
-    )
-    card = Card(
-        name="tiny",
-        version="1",
-        network=network,
-        classes=unnamed_classes(3),
-        data="nothing",
-        licence="BSD-3-Clause",
-    )
-    path = tmp_path / "tiny.safetensors"
-    save_checkpoint(
-        Checkpoint(Cascade(**network.model_dump()).state_dict(), card), path
-    )
-    return path
 
 
 @pytest.fixture

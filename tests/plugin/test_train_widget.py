@@ -41,15 +41,10 @@ LONG = TINY.model_copy(update={"stage1_steps": 100_000})
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch):
+def _small(monkeypatch, short_calibration):
     """Keep the network small and the statistics short."""
-    for module, name, value in (
-        ("fit", "CALIBRATION_STEPS", 1),
-        ("fit", "INTERIM_STEPS", 1),
-        ("train", "FEATURES", (2, 2, 2, 2, 2)),
-        ("train", "REFINEMENT_FEATURES", (2, 2, 2)),
-    ):
-        monkeypatch.setattr(f"napari_meunet.training.{module}.{name}", value)
+    monkeypatch.setattr("napari_meunet.training.train.FEATURES", (2, 2, 2, 2, 2))
+    monkeypatch.setattr("napari_meunet.training.train.REFINEMENT_FEATURES", (2, 2, 2))
 
 
 @pytest.fixture

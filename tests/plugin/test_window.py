@@ -142,7 +142,8 @@ def test_closing_the_window_stops_the_run(make_viewer, model, slow_run, qtbot):
     folder = store_of(viewer.layers[1]).folder
     viewer.close()
     qtbot.waitUntil(lambda: bool(slow_run), timeout=30_000)
-    LabelStore.open(folder).close()
+    with LabelStore.open(folder) as store:
+        assert store.writable
 
 
 def test_closing_the_dock_stops_the_run(make_viewer, model, slow_run, qtbot):

@@ -21,6 +21,8 @@ from napari_meunet.training.objectives import Stage1Objective
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
+pytestmark = pytest.mark.usefixtures("short_calibration")
+
 SHORT = {"patch_size": 32, "expanded_size": 48, "batch_size": 1}
 PAPER = TrainingConfig.checked(
     **{**PRESETS["paper"], **SHORT, "stage1_steps": 3, "validation_steps": 2}
@@ -28,12 +30,6 @@ PAPER = TrainingConfig.checked(
 STAGE1 = TrainingConfig.checked(
     **SHORT, fusion="none", stage1_steps=3, stage2_steps=0, synthetic=1
 )
-
-
-@pytest.fixture(autouse=True)
-def _short_calibration(monkeypatch):
-    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
-    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
 
 
 def card_for(config, classes=None):

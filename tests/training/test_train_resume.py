@@ -3,7 +3,6 @@
 import itertools
 from contextlib import closing
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,6 +12,8 @@ from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.training.train import state_path, train
 from napari_meunet.volume.volume import Volume
+
+pytestmark = pytest.mark.usefixtures("short_calibration")
 
 CONFIG = TrainingConfig(
     patch_size=32,
@@ -38,18 +39,6 @@ CARD = Card(
     data="noise",
     licence="BSD-3-Clause",
 )
-
-
-@pytest.fixture(autouse=True)
-def _short_calibration(monkeypatch):
-    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
-    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
-
-
-@pytest.fixture
-def pair(rng):
-    image = rng.integers(0, 255, (34, 40, 36), dtype=np.uint8)
-    return Volume.from_array(image), Volume.from_array((image > 100).astype(np.uint8))
 
 
 def steps_of(pair, path, config=CONFIG):

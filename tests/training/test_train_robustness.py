@@ -18,6 +18,8 @@ from napari_meunet.training.stepper import Stepper
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
+pytestmark = pytest.mark.usefixtures("short_calibration")
+
 CONFIG = TrainingConfig(
     patch_size=32,
     expanded_size=32,
@@ -43,12 +45,6 @@ def card(n_classes=2):
         data="noise",
         licence="BSD-3-Clause",
     )
-
-
-@pytest.fixture(autouse=True)
-def _short_calibration(monkeypatch):
-    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
-    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
 
 
 @pytest.fixture

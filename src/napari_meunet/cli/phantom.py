@@ -31,6 +31,13 @@ def add_parser(subparsers: Subparsers) -> None:
         help="size of a scan in voxels, at least 32 along each axis; the fly fills it, "
         "so that fewer voxels are larger ones (default 256 112 112)",
     )
+    _add_numbers(parser)
+    _add_organs(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace old ones")
+    parser.set_defaults(run=run)
+
+
+def _add_numbers(parser: Parser) -> None:
     parser.add_argument(
         "--seed",
         type=natural,
@@ -53,9 +60,6 @@ def add_parser(subparsers: Subparsers) -> None:
         help="all of them look like scans of one laboratory, another number of another "
         "one; if not given, each phantom has a contrast and artefacts of its own",
     )
-    _add_organs(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace old ones")
-    parser.set_defaults(run=run)
 
 
 def _add_organs(parser: Parser) -> None:

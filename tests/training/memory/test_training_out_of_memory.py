@@ -2,7 +2,6 @@
 
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,7 +16,8 @@ from napari_meunet.training.memory.plan import plan_step
 from napari_meunet.training.objectives import Stage1Objective, Stage2Objective
 from napari_meunet.training.output import state_path
 from napari_meunet.training.train import train
-from napari_meunet.volume.volume import Volume
+
+pytestmark = pytest.mark.usefixtures("short_calibration")
 
 CONFIG = TrainingConfig(
     patch_size=32,
@@ -40,18 +40,6 @@ CARD = Card(
     data="noise",
     licence="BSD-3-Clause",
 )
-
-
-@pytest.fixture(autouse=True)
-def _short_calibration(monkeypatch):
-    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
-    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
-
-
-@pytest.fixture
-def pair(rng):
-    image = rng.integers(0, 255, (34, 40, 36), dtype=np.uint8)
-    return Volume.from_array(image), Volume.from_array((image > 100).astype(np.uint8))
 
 
 def trained(pair, path, config=CONFIG):

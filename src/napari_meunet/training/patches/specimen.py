@@ -56,7 +56,7 @@ class Specimen:
         labels: Volume,
         n_classes: int,
         rng: np.random.Generator,
-        rule: IntensityRule | None = IntensityRule(),  # noqa: B008, it is frozen
+        rule: IntensityRule | None = IntensityRule(),
     ) -> "Specimen":
         """Read the labels once, plane by plane, and remember some of each class.
 

@@ -1,0 +1,76 @@
+"""What must hold before a training begins; each failure is one clear error."""
+
+from collections.abc import Sequence
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import Card, NetworkConfig
+from napari_meunet.network.checkpoint import Checkpoint
+from napari_meunet.training.provenance import Pair, specimen_name
+
+
+def require_trainable(
+    network: NetworkConfig,
+    config: TrainingConfig,
+    initial: Checkpoint | None,
+    *,
+    n_pairs: int,
+) -> None:
+    """Refuse what cannot become a model, before anything is read.
+
+    Raises
+    ------
+    MeUNetError
+        If there is nothing to train on, `initial` has another network, or a stage
+        would stay random.
+    """
+    if not n_pairs:
+        raise MeUNetError("training needs at least one scan with labels, got none")
+    if initial and initial.card.network != network:
+        raise MeUNetError(
+            f"the initial checkpoint must have the network {network}, got "
+            f"{initial.card.network}; use the same classes and fusion"
+        )
+    random_stage2 = config.fusion != "none" and not config.stage2_steps
+    untrained = random_stage2 or not config.stage1_steps
+    if not initial and untrained and not config.joint_steps:
+        raise MeUNetError(
+            "without an initial checkpoint every stage must be trained, got "
+            f"{config.stage1_steps} and {config.stage2_steps} steps; give both stages "
+            "steps, or a checkpoint to begin from"
+        )
+
+
+def require_images(
+    pairs: Sequence[Pair],
+    config: TrainingConfig,
+    card: Card,
+    initial: Checkpoint | None,
+) -> None:
+    """Refuse images that the network could not be shown as it will be used.
+
+    Raises
+    ------
+    MeUNetError
+        If a scan lacks that is needed, or config, card and `initial` scale intensities
+        in different ways.
+    """
+    lonely = [specimen_name(pair) for pair in pairs if pair[0] is None]
+    if lonely and config.synthetic < 1:
+        raise MeUNetError(
+            "labels without a scan go with images that are all made up, got no scan of "
+            f"{', '.join(lonely)} and {config.synthetic:g} of the images made up; add "
+            "the scans, or pass --synthetic 1"
+        )
+    if config.normalise == (card.intensity is None):
+        raise MeUNetError(
+            f"normalise must be what the card says, got {config.normalise} and "
+            f"{card.intensity}; make the card for this config"
+        )
+    if initial and initial.card.intensity != card.intensity:
+        raise MeUNetError(
+            "a model must be trained on with intensities as before, got "
+            f"{initial.card.intensity or 'raw grey values'} in the initial checkpoint "
+            f"and {card.intensity or 'raw grey values'} now; pass --normalise or "
+            "--no-normalise"
+        )

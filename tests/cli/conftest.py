@@ -1,0 +1,30 @@
+import pytest
+import torch
+
+from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Return the file of a tiny network with random weights."""
+    torch.manual_seed(0)
+    network = NetworkConfig(
+        n_classes=3,
+        features=(2, 2, 2, 2, 2),
+        refinement_features=(2, 2, 2),
+        fusion="post",
+    )
+    card = Card(
+        name="tiny",
+        version="1",
+        network=network,
+        classes=unnamed_classes(3),
+        data="nothing",
+        licence="BSD-3-Clause",
+    )
+    path = tmp_path / "tiny.safetensors"
+    weights = Cascade(**network.model_dump()).state_dict()
+    save_checkpoint(Checkpoint(weights, card), path)
+    return path
