@@ -26,6 +26,7 @@ from napari_meunet.training.patches.batches import Batches, read_ahead
 from napari_meunet.training.patches.sampler import PatchSampler
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.state import TrainingState
+from napari_meunet.training.statistics import statistics_measured
 from napari_meunet.training.stepper import Stepper, make_fabric
 
 RULE = IntensityRule()
@@ -101,16 +102,11 @@ class _Loop:
 
     def measure_statistics(self, n_steps: int) -> None:
         """Replace BatchNorm's running statistics by those of the present weights."""
-        gathering = norms(self.objective)
-        momenta = [norm.momentum for norm in gathering]
-        for norm in gathering:
-            norm.reset_running_stats()
-            norm.momentum = None
-        for image, labels in self._batches(range(n_steps, n_steps + CALIBRATION_STEPS)):
-            with torch.no_grad(), self.fabric.autocast():
-                self.objective(image, labels)
-        for norm, momentum in zip(gathering, momenta, strict=True):
-            norm.momentum = momentum
+        steps = range(n_steps, n_steps + CALIBRATION_STEPS)
+        with statistics_measured(self.objective), torch.no_grad():
+            for image, labels in self._batches(steps):
+                with self.fabric.autocast():
+                    self.objective(image, labels)
 
     def _batches(self, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
         config = self.config

@@ -170,6 +170,13 @@ def test_classes_that_a_specimen_lacks_are_named_and_training_goes_on(tmp_path):
     assert told.message == "no class 2 in unnamed: training goes on with what is there"
 
 
+def test_early_stopping_without_validation_is_told_to_be_impossible(tmp_path):
+    config = STAGE1.model_copy(update={"patience": 1})
+    told = run([ball()], tmp_path, config)[0][0]
+    assert told.unit == "scans"
+    assert told.message.startswith("no validation scans to end early by")
+
+
 def test_label_values_are_those_of_the_classes_on_the_card(tmp_path):
     organ = LabelClass(value=21, name="organ", color="#ffffff")
     classes = (unnamed_classes(2)[0], organ)

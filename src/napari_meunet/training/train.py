@@ -101,7 +101,7 @@ def train(
     fabric = make_fabric(config)
     fabric.launch()
     data = _data(pairs, validation, card, config)
-    yield from _remarks(pairs, data)
+    yield from _remarks(pairs, data, config)
     if show and (validation or data.specimens[0].image):
         size = config.expanded_size
         preview = Preview(data.specimens, data.validation, size, show)
@@ -170,8 +170,10 @@ def _data(
     return replace(data, windows=windows)
 
 
-def _remarks(pairs: Sequence[Pair], data: TrainingData) -> Iterator[Progress]:
-    """Say which classes which specimens lack; training goes on without them there."""
+def _remarks(
+    pairs: Sequence[Pair], data: TrainingData, config: TrainingConfig
+) -> Iterator[Progress]:
+    """Say what a person may not expect; training goes on with what is there."""
     lacking = {
         name: [
             specimen_name(pair)
@@ -182,6 +184,8 @@ def _remarks(pairs: Sequence[Pair], data: TrainingData) -> Iterator[Progress]:
         if value
     }
     parts = [f"no {name} in {', '.join(n)}" for name, n in lacking.items() if n]
+    if config.patience and not data.validation:
+        parts.append("no validation scans to end early by")
     if parts:
         message = f"{'; '.join(parts)}: training goes on with what is there"
         yield Progress(len(pairs), len(pairs), "scans", message)

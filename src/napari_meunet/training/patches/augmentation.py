@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.training.patches.affine import random_affine
+from napari_meunet.training.patches.grey import regrey
 from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.training.patches.synthesis import synthesised
 
@@ -28,9 +29,6 @@ CONTROL_POINTS = 6
 GREATEST_SHIFT = 0.06
 """Of a control point, as a fraction of the patch."""
 
-BLURRED = 0.15
-"""Fraction of the patches that are blurred, over three voxels."""
-
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -46,7 +44,8 @@ class Augmentation:
     synthetic
         Fraction of the patches whose image is made up from their labels.
     kind
-        ``"full"`` flips, turns by right angles and changes the grey values, too.
+        ``"full"`` flips, turns by right angles, and changes grey values, see
+        `napari_meunet.training.patches.grey`.
         ``"affine"`` does not, nor does it bend: see
         `napari_meunet.training.patches.affine`. It never mirrors.
     """
@@ -86,7 +85,7 @@ class Augmentation:
             if _chance(generator, self.synthetic):
                 patch = synthesised(moved, generator)
             if self.kind == "full":
-                patch = _relit(patch, generator)
+                patch = regrey(patch, generator)
             images.append(patch)
             truths.append(moved)
         return torch.stack(images), torch.stack(truths)
@@ -169,21 +168,6 @@ def _bend(size: int, generator: torch.Generator) -> Tensor:
     )
     bend: Tensor = field[0].movedim(0, -1)
     return bend
-
-
-def _relit(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Change contrast, brightness, gamma, sharpness and noise; stay within [0, 1]."""
-    contrast, brightness, gamma, noise = torch.rand(4, generator=generator).tolist()
-    image = (image * (0.7 + 0.6 * contrast) + 0.2 * (brightness - 0.5)).clamp(0, 1)
-    image = image ** (0.7 + 0.8 * gamma)
-    if _chance(generator, BLURRED):
-        image = functional.avg_pool3d(
-            image, 3, stride=1, padding=1, count_include_pad=False
-        )
-    if _chance(generator, 0.5):
-        grain = torch.randn(image.shape, generator=generator).to(image.device)
-        image = image + 0.08 * noise * grain
-    return image.clamp(0, 1)
 
 
 def _chance(generator: torch.Generator, probability: float) -> bool:
