@@ -6,9 +6,9 @@ import tifffile
 from napari.components import ViewerModel
 from napari.layers import Layer
 
+from napari_meunet.plugin.docks.export import ExportWidget
+from napari_meunet.plugin.docks.open import OpenWidget
 from napari_meunet.plugin.layers import labels_layer, volume_of
-from napari_meunet.plugin.widgets.export import ExportWidget
-from napari_meunet.plugin.widgets.open import OpenWidget
 from napari_meunet.volume.open import open_volume
 
 SPACING = (3.0, 2.0, 1.5)

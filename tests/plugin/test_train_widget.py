@@ -15,6 +15,7 @@ from napari_meunet.network.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from napari_meunet.plugin.docks.train_form import FOLDER, MODEL
 from napari_meunet.plugin.layers import scan_layers, store_of
 from napari_meunet.plugin.training import (
     Watch,
@@ -22,7 +23,6 @@ from napari_meunet.plugin.training import (
     request_path,
     train_as_asked,
 )
-from napari_meunet.plugin.widgets.train_form import FOLDER, MODEL
 from napari_meunet.training.output import log_path, state_path
 from napari_meunet.volume.open import open_volume
 
@@ -347,7 +347,7 @@ def test_a_name_without_a_folder_is_a_file_here(
 def test_two_clicks_make_one_layer(widget, viewer, scan, monkeypatch, qtbot):
     asked = []
     monkeypatch.setattr(
-        "napari_meunet.plugin.widgets.train.new_labels",
+        "napari_meunet.plugin.docks.train.new_labels",
         lambda *arguments: asked.append(arguments) or new_labels(*arguments),
     )
     viewer.add_layer(Layer.create(*scan_layers(open_volume(scan))[0]))

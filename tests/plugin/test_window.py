@@ -23,9 +23,9 @@ from qtpy.QtWidgets import (
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.plugin import sample
+from napari_meunet.plugin.docks import segment as dock
 from napari_meunet.plugin.layers import labels_layer, store_of
 from napari_meunet.plugin.segmentation import Run
-from napari_meunet.plugin.widgets import segment as dock
 from napari_meunet.progress import Progress
 
 PLUGIN = "napari-meunet"
@@ -224,7 +224,7 @@ def test_every_control_says_what_it_is_for(make_viewer, model, name, qtbot):
 def test_a_dock_does_not_wait_for_what_only_files_need():
     docks = ", ".join(name.lower() for name in DOCKS)
     script = (
-        f"import sys; from napari_meunet.plugin.widgets import {docks}; "
+        f"import sys; from napari_meunet.plugin.docks import {docks}; "
         "print({'dask.array', 'zarr', 'nibabel', 'tifffile', 'torch'} & {*sys.modules})"
     )
     loaded = subprocess.check_output([sys.executable, "-c", script], text=True)

@@ -1,1 +1,1 @@
-"""The dock widgets: each edits a config, starts a job and shows its result."""
+"""What docks are made of."""

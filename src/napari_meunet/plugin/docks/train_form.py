@@ -16,13 +16,13 @@ from qtpy.QtWidgets import (
 
 from napari_meunet.config import LabelClass
 from napari_meunet.network.card import named_classes
+from napari_meunet.plugin.docks.training_options import TrainingOptions
 from napari_meunet.plugin.layers import store_of
 from napari_meunet.plugin.training import Request, Task
 from napari_meunet.plugin.widgets.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.model_choice import ModelChoice
 from napari_meunet.plugin.widgets.path_field import PathField
 from napari_meunet.plugin.widgets.rows import show_row
-from napari_meunet.plugin.widgets.training_options import TrainingOptions
 from napari_meunet.training.output import MODEL_SUFFIX
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.jobs import Ending, Job, Question, tell
 from napari_meunet.plugin.layers import (
     folder_name,
@@ -26,7 +27,6 @@ from napari_meunet.plugin.segmentation import (
     forecast,
     prepare,
 )
-from napari_meunet.plugin.widgets.dock import Dock
 from napari_meunet.plugin.widgets.job_row import JobRow
 from napari_meunet.plugin.widgets.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.legend import Legend

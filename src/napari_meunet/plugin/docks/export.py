@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton
 
+from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.jobs import Ending, Job
 from napari_meunet.plugin.layers import labels_of, store_of, watch
-from napari_meunet.plugin.widgets.dock import Dock
 from napari_meunet.plugin.widgets.job_row import JobRow
 from napari_meunet.plugin.widgets.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.note import Note

@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QSpinBox
 
 from napari_meunet.errors import ChoiceError
+from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.jobs import Question, tell
 from napari_meunet.plugin.layers import (
     LayerData,
@@ -18,7 +19,6 @@ from napari_meunet.plugin.layers import (
     scan_layers,
     watch,
 )
-from napari_meunet.plugin.widgets.dock import Dock
 from napari_meunet.plugin.widgets.note import Note
 from napari_meunet.plugin.widgets.path_field import PathField
 from napari_meunet.plugin.widgets.rows import show_row

@@ -8,6 +8,8 @@ from napari.layers import Layer
 from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QWidget
 
 from napari_meunet.config import LabelClass
+from napari_meunet.plugin.docks.dock import Dock
+from napari_meunet.plugin.docks.train_form import TrainForm
 from napari_meunet.plugin.jobs import Ending, Job, Question, tell
 from napari_meunet.plugin.layers import watch
 from napari_meunet.plugin.training import (
@@ -21,11 +23,9 @@ from napari_meunet.plugin.training import (
     unfinished_request,
 )
 from napari_meunet.plugin.widgets.curves import Curves
-from napari_meunet.plugin.widgets.dock import Dock
 from napari_meunet.plugin.widgets.job_progress import JobProgress
 from napari_meunet.plugin.widgets.note import Note
 from napari_meunet.plugin.widgets.plane_picture import PlanePicture
-from napari_meunet.plugin.widgets.train_form import TrainForm
 from napari_meunet.progress import Progress
 from napari_meunet.training.output import state_path
 
