@@ -56,6 +56,10 @@ class Setting:
 OURS = ("stage1", "pre", "post", "expanded", "paper")
 PEERS = ("dynunet", "basicunet", "vnet", "segresnet", "swinunetr")
 
+SMALL_PEERS = ("dynunet", "basicunet", "vnet", "segresnet")
+"""SwinUNETR needs patches of 64 voxels: its deepest features of 32 would be one voxel,
+which it cannot normalise. A step of those took as long as of all others together."""
+
 NETWORKS = (*OURS, *PEERS)
 """In the order of the table."""
 
@@ -64,11 +68,11 @@ SETTINGS = {
     for setting in (
         Setting(
             name="small",
-            networks=("stage1", "pre", "post", "paper", *PEERS),
+            networks=("stage1", "pre", "post", "paper", *SMALL_PEERS),
             seeds=(0, 1, 2),
-            patch_size=64,
-            batch_size=1,
-            steps=120,
+            patch_size=32,
+            batch_size=4,
+            steps=400,
             phantom_shape=(128, 56, 56),
             n_phantoms=8,
             n_tested=6,

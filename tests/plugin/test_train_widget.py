@@ -24,7 +24,9 @@ from napari_meunet.plugin.training import (
     train_as_asked,
 )
 from napari_meunet.training.output import log_path, state_path
+from napari_meunet.training.patches.sparse import only_painted_planes
 from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.volume import Volume
 
 DOCK = "Train (napari-meunet)"
 
@@ -135,6 +137,23 @@ def test_new_labels_lie_beside_the_scan_and_are_painted_on(widget, viewer, scan,
     assert [label.name for label in store_of(labels).classes[1:]] == ["gut", "ovary"]
     assert (labels.mode, labels.selected_label) == ("paint", 1)
     assert not widget.paint.isVisibleTo(widget)
+
+
+def test_a_plane_with_nothing_in_it_counts_as_painted(viewer, widget, painted):
+    viewer.dims.set_current_step(0, 8)
+    widget.form.empty.click()
+    assert "Plane 8 counts as painted" in widget.result.text()
+    assert np.flatnonzero(painted.data[8]).tolist() == [0]
+    assert only_painted_planes(Volume.from_array(painted.data)).read(8, 9).sum() == 255
+    painted.undo()
+    assert not painted.data[8].any()
+    viewer.dims.set_current_step(0, 15)
+    before = np.array(painted.data[15])
+    widget.form.empty.click()
+    assert "got 1 in plane 15" in widget.result.text()
+    np.testing.assert_array_equal(painted.data[15], before)
+    widget.form.painted.setChecked(False)
+    assert not widget.form.empty.isVisibleTo(widget)
 
 
 def test_without_a_scan_nothing_can_be_trained_and_the_dock_says_why(widget):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_meunet.atomic import replacing, writing
@@ -164,6 +165,25 @@ def new_labels(image: Image, classes: tuple[LabelClass, ...]) -> Layer:
     folder = folder_of_labels(volume, image.name)
     store = LabelStore.open_or_create(folder, volume, classes)
     return Layer.create(*labels_layer(store))
+
+
+def mark_as_empty(labels: Labels, z: int) -> None:
+    """Let a z plane count as painted by a dot of the label that is no label.
+
+    Raises
+    ------
+    MeUNetError
+        If something is painted there.
+    """
+    from napari_meunet.training.patches.sparse import IGNORE
+
+    found = np.setdiff1d(np.asarray(labels.data[z]), (0, IGNORE))
+    if found.size:
+        raise MeUNetError(
+            f"a plane with nothing in it must hold no labels, got {found[0]} in plane "
+            f"{z}; it counts as painted already"
+        )
+    labels.data_setitem(tuple(np.array([i]) for i in (z, 0, 0)), IGNORE)
 
 
 def request_path(output: Path) -> Path:

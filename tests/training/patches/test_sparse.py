@@ -26,6 +26,13 @@ def test_planes_without_paint_are_ignored_and_painted_ones_are_complete(painted)
     assert painted[0, 0, 0] == 0
 
 
+def test_a_dot_without_a_label_marks_a_plane_as_empty(painted):
+    painted[0, 5, 5] = IGNORE
+    sparse = only_painted_planes(Volume.from_array(painted)).read(0, 2)
+    np.testing.assert_array_equal(sparse[0], painted[0])
+    assert np.all(sparse[1] == IGNORE)
+
+
 def test_labels_without_paint_are_refused():
     with pytest.raises(MeUNetError, match="paint a few planes"):
         only_painted_planes(Volume.from_array(np.zeros((3, 4, 5), np.uint8)))

@@ -8,6 +8,7 @@ from napari.layers import Layer
 from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QWidget
 
 from napari_meunet.config import LabelClass
+from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.docks.train_form import TrainForm
 from napari_meunet.plugin.jobs import Ending, Job, Question, tell
@@ -18,6 +19,7 @@ from napari_meunet.plugin.training import (
     Task,
     Watch,
     discard,
+    mark_as_empty,
     new_labels,
     train_as_asked,
     unfinished_request,
@@ -67,6 +69,7 @@ class TrainWidget(Dock):
         self._labelling.answered.connect(self._add_labels)
         self._labelling.failed.connect(self._tell)
         self.form.changed.connect(self._refresh)
+        self.form.empty.clicked.connect(self._mark_empty)
         self.form.output.changed.connect(self._look_for_unfinished)
         self._look_for_unfinished()
 
@@ -181,6 +184,16 @@ class TrainWidget(Dock):
         self._viewer.add_layer(layer)
         layer.selected_label = 1
         layer.mode = "paint"
+
+    def _mark_empty(self) -> None:
+        layer = self.form.labels.layer
+        z = round(layer.world_to_data(self._viewer.dims.point)[0])
+        try:
+            mark_as_empty(layer, z)
+        except MeUNetError as error:
+            self._tell(error)
+        else:
+            self.result.say(f"Plane {z} counts as painted: there is nothing in it.")
 
     def _tell(self, error: Exception) -> None:
         tell(error)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QLineEdit,
+    QPushButton,
     QWidget,
 )
 
@@ -69,6 +70,11 @@ class TrainForm(QWidget):
             "learn from the z planes that hold labels, and leave out all others; paint "
             "those planes completely, whatever is not painted there is background"
         )
+        self.empty = QPushButton("Nothing in this plane")
+        self.empty.setToolTip(
+            "let the plane that is shown count as painted, though there is nothing to "
+            "paint: it teaches the model what is none of the classes"
+        )
         self.classes = QLineEdit(placeholderText="gut, ovary")
         self.classes.setToolTip("the names of labels 1, 2, … with commas between them")
         self.validation = PathField(
@@ -107,6 +113,7 @@ class TrainForm(QWidget):
         form.addRow("Labels", self.labels)
         form.addRow("Folder", self.folder)
         form.addRow("", self.painted)
+        form.addRow("", self.empty)
         form.addRow("Classes", self.classes)
         form.addRow("Validation", self.validation)
         form.addRow("Start from", self.start)
@@ -120,6 +127,8 @@ class TrainForm(QWidget):
 
     def _connect(self) -> None:
         self.source.currentIndexChanged.connect(self._take_source)
+        self.painted.toggled.connect(self._show_rows)
+        self.labels.changed.connect(self._show_rows)
         self.start.currentIndexChanged.connect(self._show_rows)
         self.options.more.changed.connect(self._show_rows)
         self.model.changed.connect(self._show_rows)
@@ -276,6 +285,8 @@ class TrainForm(QWidget):
         self._show_each((self.image, self.labels), here)
         self._show_each((self.folder,), not here)
         self._show_each((self.source, self.painted, self.classes), free)
+        marks = free and here and self.painted.isChecked()
+        self._show_each((self.empty,), marks and self.labels.layer is not None)
         self._show_each((self.validation, self.start, self.overwrite), free)
         self._show_each((self.model, self.model.note), model)
         self._show_each((self.description, self.licence), more)

@@ -18,7 +18,8 @@ class PaintedPlanes:
     """Labels in which 0 means background only where somebody painted.
 
     A z plane that holds any label is taken as complete; the voxels of the others
-    become `IGNORE`.
+    become `IGNORE`. A single voxel with `IGNORE` is enough, so that a plane in which
+    there is nothing can be marked with a dot.
 
     Parameters
     ----------
