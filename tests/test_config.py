@@ -47,9 +47,12 @@ def test_text_that_is_not_a_config_is_refused():
 
 
 def test_stage_one_alone_goes_with_no_steps_of_stage_two():
-    with pytest.raises(MeUNetError, match="stage 1 alone"):
-        TrainingConfig.checked(fusion="none")
-    assert TrainingConfig.checked(fusion="none", stage2_steps=0).fusion == "none"
+    for steps in ({"stage2_steps": 1}, {"joint_steps": 1}):
+        with pytest.raises(MeUNetError, match="stage 1 alone"):
+            TrainingConfig.checked(fusion="none", **steps)
+    config = TrainingConfig.checked(fusion="none")
+    assert (config.stage2_steps, config.joint_steps) == (0, 0)
+    assert TrainingConfig().joint_steps > 0
 
 
 def test_the_expanded_patch_is_not_smaller_than_the_local_one():
@@ -71,7 +74,7 @@ def test_the_paper_preset_is_the_published_recipe():
     assert not config.normalise
     assert (config.augmentation, config.deform) == ("affine", 0.2)
     assert config.synthetic == 0
-    assert (config.averaging, config.fixed_statistics) == (0, 0)
+    assert config.averaging == 0
     assert not config.measured_statistics
     assert config.patience == 30
     assert (config.fusion, config.stage2_steps, config.joint_steps) == ("none", 0, 0)

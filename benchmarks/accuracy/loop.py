@@ -2,8 +2,8 @@
 
 Optimiser, schedule, moving average of the weights, mixed precision, patches, their
 augmentation and their order are those of our stage 1, so that the networks alone
-differ. Batch normalisation is treated as ours is: its statistics are measured before
-the last steps, which then use them.
+differ. Batch normalisation is treated as ours is: its statistics are measured at the
+end.
 """
 
 from collections.abc import Iterator
@@ -64,17 +64,13 @@ class Objective(nn.Module):
 
 
 def fit(network: nn.Module, task: Task) -> None:
-    """Train a network as long as both our stages together; it ends with the average."""
+    """Train a network as long as ours in all phases; it ends with the average."""
     loop = _Loop.of(network, task)
-    n_steps = task.config.stage1_steps + task.config.stage2_steps
-    n_free = round(n_steps * (1 - task.config.fixed_statistics))
-    loop.take_steps(range(n_free), n_steps)
+    n_steps = task.config.stage1_steps + task.config.joint_steps
+    loop.take_steps(range(n_steps), n_steps)
+    loop.stepper.finish(None)
     if norms(loop.objective):
         loop.measure_statistics(n_steps)
-    for norm in norms(loop.objective):
-        norm.eval()
-    loop.take_steps(range(n_free, n_steps), n_steps)
-    loop.stepper.finish(None)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Variant:
     expansion: float = 1.0
 
     def learn(self, task: Task, folder: Path) -> int:
-        """Train stage 1, then stage 2 on it."""
+        """Train stage 1, then both stages together."""
         config = self.config(task.config)
         classes = named_classes(task.classes)
         network = new_network(len(classes), config)
@@ -62,8 +62,8 @@ class Variant:
         values: dict[str, Any] = budget.model_dump() | dict(self.recipe)
         values["expanded_size"] = int(budget.patch_size * self.expansion)
         if values["fusion"] == "none":
-            values["stage1_steps"] = budget.stage1_steps + budget.stage2_steps
-            values["stage2_steps"] = 0
+            values["stage1_steps"] = budget.stage1_steps + budget.joint_steps
+            values["joint_steps"] = 0
         return TrainingConfig.checked(**values)
 
     def predictor(self, task: Task, folder: Path) -> Predict:
@@ -90,6 +90,7 @@ BUDGET = (
     "batch_size",
     "stage1_steps",
     "stage2_steps",
+    "joint_steps",
     "patience",
     "validation_steps",
 )

@@ -15,7 +15,7 @@ from benchmarks.accuracy.costs import measured
 from benchmarks.accuracy.data import DATA_SETS, opened
 from benchmarks.accuracy.networks import NETWORKS, VARIANTS
 from benchmarks.accuracy.results import Run, Scores
-from benchmarks.accuracy.settings import STAGE2_SHARE, Setting
+from benchmarks.accuracy.settings import JOINT_SHARE, Setting
 from benchmarks.accuracy.task import Task
 from napari_meunet.atomic import replacing
 from napari_meunet.config import TrainingConfig
@@ -27,13 +27,13 @@ from napari_meunet.volume.volume import Volume
 def budget(run: Run, setting: Setting, device: str) -> TrainingConfig:
     """Return what every network gets for this data set and seed."""
     data_set = DATA_SETS[run.data_set]
-    size, stage2 = data_set.patch_size(setting), round(setting.steps * STAGE2_SHARE)
+    size, joint = data_set.patch_size(setting), round(setting.steps * JOINT_SHARE)
     return TrainingConfig(
         patch_size=size,
         expanded_size=size,
         batch_size=setting.batch_size,
-        stage1_steps=setting.steps - stage2,
-        stage2_steps=stage2,
+        stage1_steps=setting.steps - joint,
+        joint_steps=joint,
         mirror=data_set.mirror,
         seed=run.seed,
         device=device,

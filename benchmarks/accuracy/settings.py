@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from napari_meunet.config import Shape
 
-STAGE2_SHARE = 1 / 3
-"""Of the steps of a cascade: 2000 and 1000 are the defaults of `TrainingConfig`."""
+JOINT_SHARE = 3 / 4
+"""Of the steps of a cascade, after those of stage 1 alone: 500 and 1500 are the
+defaults of `TrainingConfig`."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -129,7 +129,8 @@ class TrainingConfig(Frozen):
         Optimiser steps of each stage; stage 2 trains on the frozen stage 1. A stage
         with zero steps stays as it is in the checkpoint that training begins from.
     joint_steps
-        Optimiser steps of both stages together, after that.
+        Optimiser steps of both stages together, after that; none of stage 2 alone need
+        come before.
     learning_rate
         Peak rate of Adam (the notebook's value).
     schedule
@@ -138,9 +139,6 @@ class TrainingConfig(Frozen):
     averaging
         Decay of the exponential moving average of the weights, which is what is
         saved; 0 saves the last weights.
-    fixed_statistics
-        Fraction of each phase, at its end, in which BatchNorm normalises by fixed
-        statistics, as it does when the network is used, and not by those of the batch.
     measured_statistics
         Whether the statistics that are kept are measured at the final weights. False
         keeps BatchNorm's running averages, as the notebook does.
@@ -189,14 +187,13 @@ class TrainingConfig(Frozen):
 
     patch_size: Annotated[int, Field(ge=32, multiple_of=16)] = 64
     expanded_size: Annotated[int, Field(ge=32, multiple_of=16)] = 96
-    batch_size: PositiveInt = 2
-    stage1_steps: NonNegativeInt = 2000
-    stage2_steps: NonNegativeInt = 1000
-    joint_steps: NonNegativeInt = 0
+    batch_size: PositiveInt = 4
+    stage1_steps: NonNegativeInt = 500
+    stage2_steps: NonNegativeInt = 0
+    joint_steps: NonNegativeInt = 1500
     learning_rate: Annotated[float, Field(gt=0)] = 9e-4
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    fixed_statistics: Annotated[float, Field(ge=0, le=1)] = 0.25
     measured_statistics: bool = True
     fusion: Literal["post", "pre", "none"] = "post"
     sampling: Literal["balanced", "windows"] = "balanced"
@@ -214,6 +211,14 @@ class TrainingConfig(Frozen):
     memory: Annotated[int, Field(gt=0)] | None = None
     n_devices: PositiveInt = 1
     n_nodes: PositiveInt = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stage1_alone_has_no_other_steps(cls, values: Any) -> Any:
+        """Where nothing is said of the steps of stage 2, it takes none."""
+        if isinstance(values, dict) and values.get("fusion") == "none":
+            return {"stage2_steps": 0, "joint_steps": 0} | values
+        return values
 
     @model_validator(mode="after")
     def _sizes_and_stages_agree(self) -> Self:
@@ -245,11 +250,11 @@ PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
             "batch_size": 4,
             "stage1_steps": 160_000,
             "stage2_steps": 0,
+            "joint_steps": 0,
             "fusion": "none",
             "learning_rate": 9e-4,
             "schedule": "constant",
             "averaging": 0.0,
-            "fixed_statistics": 0.0,
             "measured_statistics": False,
             "sampling": "windows",
             "cross_entropy": "weighted",

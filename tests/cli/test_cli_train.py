@@ -19,7 +19,7 @@ from napari_meunet.volume.volume import Volume
 pytestmark = pytest.mark.usefixtures("short_calibration")
 
 SMALL = ("--patch-size", 32, "--expanded-size", 32, "--batch-size", 1)
-STEPS = ("--stage1-steps", 2, "--stage2-steps", 1)
+STEPS = ("--stage1-steps", 2, "--joint-steps", 1)
 CLASSES = ("--classes", "gut", "ovary")
 
 
@@ -73,7 +73,7 @@ def test_phantoms_train_a_model_that_says_what_it_is(data, tmp_path, capsys):
     with model.with_suffix(".training.csv").open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     figures = [(phase, step) for phase, step, name, _ in rows if name == "loss"]
-    assert figures == [("stage 1", "1"), ("stage 1", "2"), ("stage 2", "1")]
+    assert figures == [("stage 1", "1"), ("stage 1", "2"), ("both stages", "1")]
     assert {"Dice gut", "Dice ovary"} <= {name for _, _, name, _ in rows}
 
 

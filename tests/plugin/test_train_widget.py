@@ -36,6 +36,7 @@ TINY = TrainingConfig(
     batch_size=1,
     stage1_steps=3,
     stage2_steps=2,
+    joint_steps=0,
     validation_steps=2,
     device="cpu",
 )
@@ -318,7 +319,7 @@ def test_words_stand_for_steps(widget):
     options = widget.form.options
     assert options.value == TrainingConfig()
     options.length.value = "thorough"
-    assert (options.value.stage1_steps, options.value.stage2_steps) == (8000, 4000)
+    assert (options.value.stage1_steps, options.value.joint_steps) == (2000, 6000)
     options.value = TINY
     assert options.value == TINY
     assert options.length.value == "own numbers of steps"

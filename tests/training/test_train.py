@@ -9,7 +9,6 @@ from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.device import computes_bf16
 from napari_meunet.training.evaluation.validation import validation_dice
 from napari_meunet.training.patches.specimen import Specimen
-from napari_meunet.training.stepper import Stepper
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
@@ -19,6 +18,7 @@ CONFIG = TrainingConfig(
     batch_size=1,
     stage1_steps=80,
     stage2_steps=60,
+    joint_steps=0,
     learning_rate=1e-2,
 )
 
@@ -151,52 +151,23 @@ def test_nothing_to_train_on_is_an_error(tmp_path):
         list(train([], CONFIG, small_card(), tmp_path / "model.safetensors"))
 
 
-@pytest.mark.parametrize(
-    ("fraction", "n_free", "n_measured"), [(0, 4, 1), (0.5, 2, 1), (1, 0, 1)]
-)
-def test_the_last_steps_normalise_as_the_model_in_use_does(
-    ball, tmp_path, monkeypatch, fraction, n_free, n_measured
-):
-    modes = []
-    step = Stepper.step
-
-    def recorded(self, *arguments):
-        batch = {norm.training for norm in norms_of(self.objective)}
-        modes.append(batch == {True})
-        return step(self, *arguments)
-
-    def norms_of(module):
-        return [m for m in module.modules() if isinstance(m, torch.nn.BatchNorm3d)]
-
-    monkeypatch.setattr(Stepper, "step", recorded)
+def test_the_statistics_that_are_kept_are_measured_at_the_end(ball, tmp_path):
     config = CONFIG.model_copy(
-        update={
-            "stage1_steps": 4,
-            "stage2_steps": 0,
-            "fusion": "none",
-            "fixed_statistics": fraction,
-        }
+        update={"stage1_steps": 4, "stage2_steps": 0, "fusion": "none"}
     )
     progress, checkpoint = run(ball, tmp_path, config)
-    assert modes == [True] * n_free + [False] * (4 - n_free)
-    measured = [step for step in progress if step.unit == "batches"]
-    assert len(measured) == 10 * n_measured
-    # the statistics are averages of the batches that measured them, and of no others
+    units = [step.unit for step in progress]
+    assert units == ["steps"] * 4 + ["batches"] * 10
+    # averages of the batches that measured them, and of no others
     assert checkpoint.weights["stage1.enc1.0.1.num_batches_tracked"] == 10
 
 
-@pytest.mark.parametrize("fraction", [0, 0.25])
 def test_a_look_in_training_sees_the_model_that_would_be_saved(
-    ball, tmp_path, monkeypatch, fraction
+    ball, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 10)
     config = CONFIG.model_copy(
-        update={
-            "stage1_steps": 60,
-            "stage2_steps": 0,
-            "fusion": "none",
-            "fixed_statistics": fraction,
-        }
+        update={"stage1_steps": 60, "stage2_steps": 0, "fusion": "none"}
     )
     upside_down = tuple(Volume.from_array(part.read(0, 48)[::-1]) for part in ball)
     steps, checkpoint = run(ball, tmp_path, config, validation=[upside_down])

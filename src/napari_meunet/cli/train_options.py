@@ -20,9 +20,12 @@ LEARNING = {
     ),
     "stage2_steps": (
         "N",
-        "training steps of stage 2, which adds detail, likewise",
+        "training steps of stage 2 on a stage 1 that stays as it is: least memory",
     ),
-    "joint_steps": ("N", "training steps of both stages together, after that"),
+    "joint_steps": (
+        "N",
+        "training steps of both stages together, after that: stage 2 adds detail",
+    ),
     "learning_rate": (
         "RATE",
         "how far a step goes at first. Lower it if the loss jumps or is no number",
@@ -31,11 +34,6 @@ LEARNING = {
         "DECAY",
         "the model is the average of the last weights, reaching back over about "
         "1 / (1 - DECAY) steps; 0 takes the very last",
-    ),
-    "fixed_statistics": (
-        "FRACTION",
-        "last part of the steps of each stage, 0 to 1, in which grey values are "
-        "normalised as they are when the model is used, and not cube by cube",
     ),
     "validation_steps": ("N", "steps between two measurements on validation scans"),
     "seed": ("N", "another number makes other random choices"),

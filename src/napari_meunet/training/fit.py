@@ -16,9 +16,10 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.device import is_out_of_memory
-from napari_meunet.network.stage import norms, recompute
+from napari_meunet.network.stage import recompute
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.evaluation.validation import Predict, validation_dice
+from napari_meunet.training.handover import hand_over
 from napari_meunet.training.memory.budget import memory_budget
 from napari_meunet.training.memory.plan import StepPlan, plan_step
 from napari_meunet.training.objectives import Objective
@@ -104,14 +105,25 @@ class Fit:
         )
         self._saved = time.monotonic()
 
-    def run(self, phase: int, objective: Objective, n_steps: int) -> Steps:
+    def run(
+        self,
+        phase: int,
+        objective: Objective,
+        n_steps: int,
+        *,
+        takes_over: bool = False,
+    ) -> Steps:
         """Fit one objective, from the step where it stopped.
 
-        The BatchNorm statistics are measured before the steps with fixed ones, and at
-        the end where there are none.
+        If it `takes_over`, stage 2 begins with what stage 1 gives. The BatchNorm
+        statistics are measured at the end.
         """
         if phase != self._state.phase:
             self._state.begin(phase)
+        if takes_over and not self._state.step:
+            for image, _ in self._batches(range(1)):
+                with self._fabric.autocast():
+                    hand_over(self._cascade, image)
         self._apply(self._planned(objective))
         stepper = Stepper(self._fabric, objective, self._config, self._state)
         try:
@@ -134,29 +146,19 @@ class Fit:
             ) from error
 
     def _fit(self, stepper: Stepper, objective: Objective, n_steps: int) -> Steps:
-        state = self._state
-        n_free = round(n_steps * (1 - self._config.fixed_statistics))
-        yield from self._take_steps(stepper, objective, n_steps, until=n_free)
-        if state.step >= n_free < n_steps:
-            if state.step == n_free:
-                state.best, state.n_failures = None, 0
-                if self._config.measured_statistics:
-                    yield from self._measure_statistics(objective, n_steps)
-            for norm in norms(objective):
-                norm.eval()
-            yield from self._take_steps(stepper, objective, n_steps, until=n_steps)
+        yield from self._take_steps(stepper, objective, n_steps)
         self._save(stepper)
-        stepper.finish(state.best)
-        if norms(objective) and self._config.measured_statistics:
+        stepper.finish(self._state.best)
+        if self._config.measured_statistics:
             yield from self._measure_statistics(objective, n_steps)
         objective.eval()
 
     def _take_steps(
-        self, stepper: Stepper, objective: Objective, n_steps: int, *, until: int
+        self, stepper: Stepper, objective: Objective, n_steps: int
     ) -> Steps:
-        """Take the steps up to `until` of the phase's `n_steps`."""
+        """Take the steps of the phase that are left."""
         state = self._state
-        for image, labels in self._batches(range(state.step, until)):
+        for image, labels in self._batches(range(state.step, n_steps)):
             if state.n_failures == self._config.patience:
                 break
             loss = yield from self._step(stepper, image, labels, n_steps)
@@ -264,7 +266,7 @@ class Fit:
     def _averaged(self, stepper: Stepper, n_steps: int) -> Any:
         """Return the averaged objective with statistics of its own."""
         averaged: Any = stepper.average.module
-        if norms(stepper.objective) and self._config.measured_statistics:
+        if self._config.measured_statistics:
             steps = range(n_steps, n_steps + INTERIM_STEPS)
             with statistics_measured(averaged.train()):
                 for batch in self._batches(steps):

@@ -114,11 +114,13 @@ def train(
         cascade.load_state_dict(state.cascade)
     fit = Fit(fabric, cascade, data, config, state)
     phases = _phases(cascade, config, _loss(data, config))
+    handover = _handover(config, initial)
     for phase, (objective, n_steps) in enumerate(phases):
         if n_steps and phase >= state.phase:
             # for a phase at a time, since the next one plans with what is free
             with freed_memory_kept():
-                yield from fit.run(phase, objective(), n_steps)
+                takes_over = phase == handover
+                yield from fit.run(phase, objective(), n_steps, takes_over=takes_over)
     if fabric.is_global_zero:
         weights = {name: tensor.cpu() for name, tensor in cascade.state_dict().items()}
         record = training_record(pairs, validation, config, fabric, fit.seconds)
@@ -210,6 +212,13 @@ def _phases(
         (lambda: Stage2Objective(cascade, loss), config.stage2_steps),
         (lambda: JointObjective(cascade, loss), config.joint_steps),
     ]
+
+
+def _handover(config: TrainingConfig, initial: Checkpoint | None) -> int | None:
+    """Return the phase in which a new stage 2 begins with what stage 1 has learnt."""
+    if initial or config.fusion != "post" or not config.stage1_steps:
+        return None
+    return 1 if config.stage2_steps else 2
 
 
 def _key(

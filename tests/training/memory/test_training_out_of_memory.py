@@ -25,6 +25,7 @@ CONFIG = TrainingConfig(
     batch_size=1,
     stage1_steps=4,
     stage2_steps=3,
+    joint_steps=0,
     device="cpu",
 )
 

@@ -13,13 +13,13 @@ from napari_meunet.plugin.widgets.rows import show_row
 _DEFAULTS = TrainingConfig()
 
 LENGTHS = {
-    "a quick look": (300, 150),
-    "normal": (_DEFAULTS.stage1_steps, _DEFAULTS.stage2_steps),
-    "thorough": (8000, 4000),
+    "a quick look": (150, 350),
+    "normal": (_DEFAULTS.stage1_steps, _DEFAULTS.joint_steps),
+    "thorough": (2000, 6000),
 }
-"""Steps of both stages."""
+"""Steps of stage 1, and of both stages together."""
 
-STAGES = ("stage1_steps", "stage2_steps")
+STAGES = ("stage1_steps", "joint_steps")
 
 OWN = "own numbers of steps"
 
@@ -104,7 +104,7 @@ class TrainingOptions:
 
 
 def _steps() -> list[Widget]:
-    find, refine = STAGES
+    alone, together = STAGES
     most = 10**6
     measure = SpinBox(
         name="validation_steps",
@@ -116,17 +116,17 @@ def _steps() -> list[Widget]:
     )
     return [
         SpinBox(
-            name=find,
+            name=alone,
             label="Steps, stage 1",
             max=most,
             tooltip="stage 1 finds things; without steps it stays as it is in the "
             "model to begin from",
         ),
         SpinBox(
-            name=refine,
-            label="Steps, stage 2",
+            name=together,
+            label="Steps, both stages",
             max=most,
-            tooltip="stage 2 adds detail; likewise",
+            tooltip="then stage 2 adds detail, while both learn together",
         ),
         measure,
     ]
