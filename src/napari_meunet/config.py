@@ -122,7 +122,8 @@ class TrainingConfig(Frozen):
         Edge of the cubic local patch in voxels, a multiple of 16.
     expanded_size
         Edge of the expanded patch around the same centre, a multiple of 16. The
-        notebook takes 1.5 times the local patch; equal sizes switch it off.
+        notebook takes 1.5 times the local patch; with equal sizes both heads learn
+        from the local one.
     batch_size
         Patches per step and device.
     stage1_steps, stage2_steps

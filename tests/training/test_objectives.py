@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.losses import segmentation_loss
 from napari_meunet.training.objectives import (
     JointObjective,
@@ -49,6 +50,18 @@ def test_stage_1_learns_from_both_patches_and_counts_a_batch_once(cascade, batch
     )
     for name, value in statistics(alone).items():
         torch.testing.assert_close(both[name], value)
+
+
+def test_without_an_expanded_patch_one_pass_serves_both_heads(cascade, batch):
+    image, labels = batch
+    objective = Stage1Objective(cascade, 48).train()
+    found = objective(image, labels)
+    with statistics_kept(cascade.stage1):
+        full = segmentation_loss(cascade.stage1(image), labels)
+        half = cascade.stage1.expanded_logits(image)
+    expected = full + segmentation_loss(half, labels[:, ::2, ::2, ::2])
+    torch.testing.assert_close(found, expected)
+    assert statistics(cascade)["stage1.enc1.0.1.num_batches_tracked"] == 1
 
 
 def test_stage_2_leaves_the_weights_and_the_statistics_of_stage_1(cascade, batch):

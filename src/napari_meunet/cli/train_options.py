@@ -48,8 +48,8 @@ SAMPLING = {
     "expanded_size": (
         "VOXELS",
         "edge of the larger cube around each, from which stage 1 learns the "
-        "surroundings, in voxels, a multiple of 16; as large as --patch-size switches "
-        "it off",
+        "surroundings, in voxels, a multiple of 16; as large as --patch-size, there "
+        "are none",
     ),
     "batch_size": (
         "N",

@@ -67,10 +67,17 @@ class MeUNet(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:  # n 1 z y x
         """Return the last features, ``(n, features[0], z, y, x)``."""
+        return self.features_and_half(image)[0]
+
+    def features_and_half(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `conv_out` reads, and at half resolution what `global_out` does.
+
+        Both are ``(n, features[0], z, y, x)``, the latter with half the voxels along
+        each axis.
+        """
         skip1 = self.enc1(image)  # n 16 z y x
         half = self._half_resolution(self.pool(skip1))  # n 16 z/2 y/2 x/2
-        features: Tensor = self.dec1(skip1, half)
-        return features
+        return self.dec1(skip1, half), half
 
     def expanded_logits(self, image: Tensor) -> Tensor:  # n 1 z y x
         """Return the logits of an expanded patch at half resolution.

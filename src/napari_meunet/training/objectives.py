@@ -10,12 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.meunet import MeUNet
 from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.losses import Loss, segmentation_loss
 from napari_meunet.training.memory.step import Phase
 
 STAGE1_SHARE = 0.5
 """Weight of stage 1's own loss while both stages are trained together (our choice)."""
+
+
+HALF = (slice(None), *(slice(None, None, 2),) * 3)
+"""The labels at half resolution: every other voxel, as in the authors' notebook."""
+
+
+def both_heads_loss(
+    stage1: MeUNet, features: Tensor, half: Tensor, labels: Tensor, loss: Loss
+) -> Tensor:
+    """Return the sum of the losses of stage 1's heads, at full and half resolution.
+
+    An expanded patch that is no larger than the local one: one pass serves both heads.
+    """
+    full = loss(stage1.conv_out(features), labels)
+    return full + loss(stage1.global_out(half), labels[HALF])
 
 
 class Stage1Objective(nn.Module):
@@ -50,12 +66,14 @@ class Stage1Objective(nn.Module):
     def forward(self, image: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
         margin = (image.shape[-1] - self._patch_size) // 2
+        if not margin:
+            both = self.stage1.features_and_half(image)
+            return both_heads_loss(self.stage1, *both, labels, self._loss)
         center = slice(margin, margin + self._patch_size)
-        loss = image.new_zeros(())
-        if margin:  # first: its stage without a gradient is the widest of all
-            with statistics_kept(self.stage1):
-                logits = self.stage1.expanded_logits(image)
-            loss = loss + self._loss(logits, labels[:, ::2, ::2, ::2])
+        # first: its stage without a gradient is the widest of all
+        with statistics_kept(self.stage1):
+            logits = self.stage1.expanded_logits(image)
+        loss = self._loss(logits, labels[HALF])
         local = self.stage1(image[:, :, center, center, center])
         return loss + self._loss(local, labels[:, center, center, center])
 
@@ -99,7 +117,7 @@ class Stage2Objective(nn.Module):
 
 
 class JointObjective(nn.Module):
-    """The loss of stage 2 and a share of stage 1's, with gradients through both.
+    """The loss of stage 2 and a share of both heads' of stage 1, all with gradients.
 
     Parameters
     ----------
@@ -124,8 +142,9 @@ class JointObjective(nn.Module):
 
     def forward(self, image: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
-        features1 = self.cascade.stage1.features(image)
-        loss1 = self._loss(self.cascade.stage1.conv_out(features1), labels)
+        stage1 = self.cascade.stage1
+        features1, half = stage1.features_and_half(image)
+        loss1 = both_heads_loss(stage1, features1, half, labels, self._loss)
         logits = self.cascade.refined_logits(image, features1)
         return self._loss(logits, labels) + STAGE1_SHARE * loss1
 

@@ -111,22 +111,20 @@ def step_of(phase: Phase, network: NetworkConfig, config: TrainingConfig) -> Ste
     local = config.batch_size * config.patch_size**3
     expanded = config.batch_size * config.expanded_size**3
     stage1, stage2 = _stage1(network, local), _stage2(network, local)
-    loss = LossRun(local, network.n_classes)
-    runs: list[StageRun | LossRun] = [*stage1, loss, *stage2, loss]
-    if phase == "stage 1":
-        runs = [*_expanded(network, config, expanded), *stage1, loss]
+    loss, half = (LossRun(n, network.n_classes) for n in (local, local // 8))
+    runs: list[StageRun | LossRun] = [*stage1, loss, half, *stage2, loss]
+    if phase == "stage 1" and expanded == local:
+        runs = [*stage1, loss, half]
+    elif phase == "stage 1":
+        runs = [*_expanded(network, expanded), *stage1, loss]
     elif phase == "stage 2":
         runs = [*(replace(run, is_frozen=True) for run in stage1), *stage2, loss]
     weights = sum(run.n_weights for run in (*stage1, *stage2))
     return Step(tuple(runs), expanded if phase == "stage 1" else local, weights)
 
 
-def _expanded(
-    network: NetworkConfig, config: TrainingConfig, voxels: int
-) -> list[StageRun | LossRun]:
+def _expanded(network: NetworkConfig, voxels: int) -> list[StageRun | LossRun]:
     """Return what `MeUNet.expanded_logits` and its loss do."""
-    if config.expanded_size == config.patch_size:
-        return []
     enc1, *half, _ = _stage1(network, voxels)
     loss = LossRun(half[-1].voxels, network.n_classes)
     return [replace(enc1, is_frozen=True), *half, loss]
