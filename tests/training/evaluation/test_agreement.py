@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_meunet.training.evaluation.agreement import Agreement, agreement
+from napari_meunet.training.patches.sparse import IGNORE
 
 SPACING = (3.0, 2.0, 1.0)
 
@@ -27,3 +28,14 @@ def test_what_has_no_value_is_none():
     assert agreement(ones, zeros, SPACING, 1) == {1: Agreement(0, 0, None, None, 0)}
     assert agreement(zeros, ones, SPACING, 1) == {1: Agreement(0, 0, -1, None, 0)}
     assert agreement(zeros, zeros, SPACING, 1) == {}
+
+
+def test_voxels_without_a_label_count_on_neither_side():
+    reference = np.zeros((4, 6, 6), np.uint8)
+    reference[1:3, 1:4, 1:4] = 1
+    labels = reference.copy()
+    expected = agreement(labels, reference, SPACING, 1)
+    reference[0] = IGNORE  # nobody looked at this plane
+    labels[0, 4:] = 1
+    labels[3, 0, 0] = IGNORE  # a mark
+    assert agreement(labels, reference, SPACING, 1) == expected

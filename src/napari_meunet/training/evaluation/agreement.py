@@ -1,9 +1,14 @@
 """All that is said of how well labels agree with a reference."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from napari_meunet.training.evaluation.metrics import overlap
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.training.evaluation.metrics import checked, overlap
 from napari_meunet.training.evaluation.surfaces import surface_distances
+from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.volume.volume import Planes
 
 
@@ -41,6 +46,8 @@ def agreement(
 ) -> dict[int, Agreement]:
     """Return the agreement of every class above 0 that either holds.
 
+    Voxels without a label (`IGNORE`) count as background on both sides.
+
     Parameters
     ----------
     labels, reference
@@ -56,6 +63,9 @@ def agreement(
         If the shapes differ or a value is not an integer from 0 to 255.
     """
     counts = overlap(labels, reference)
+    if IGNORE in counts:
+        labels, reference = _Known(labels, reference), _Known(reference, labels)
+        counts = overlap(labels, reference)
     surfaces = surface_distances(labels, reference, spacing)
     return {
         value: Agreement(
@@ -67,3 +77,15 @@ def agreement(
         )
         for value, row in counts.items()
     }
+
+
+class _Known:
+    """Labels with background where they, or others of the same scan, have none."""
+
+    def __init__(self, planes: Planes, others: Planes) -> None:
+        self._planes, self._others = planes, others
+        self.shape, self.dtype = tuple(planes.shape), np.dtype(np.uint8)
+
+    def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
+        found, others = checked(self._planes[index]), checked(self._others[index])
+        return np.where((found == IGNORE) | (others == IGNORE), 0, found)
