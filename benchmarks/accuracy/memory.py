@@ -6,7 +6,6 @@ what the activations take. Here every network takes two steps, the cascade one o
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from benchmarks.accuracy.networks import NETWORKS, VARIANTS
 from benchmarks.accuracy.report import GIB, REFERENCE
 from benchmarks.accuracy.task import Network, Task
 from napari_meunet.config import TrainingConfig
-from napari_meunet.network.device import choose_device
+from napari_meunet.network.device import choose_device, computes_bf16
 from napari_meunet.training.memory.plan import Budget, plan_step
 from napari_meunet.training.train import new_network
 from napari_meunet.volume.volume import Volume
@@ -50,7 +49,7 @@ def main() -> None:
     """Measure all networks, and write ``memory.md``."""
     options = arguments()
     if options.one:
-        print(json.dumps(measure(options.networks[0], options.size, options.device)))
+        print(measure(options.networks[0], options.size, options.device))
         return
     found = {name: run(name, options) for name in options.networks}
     options.results.mkdir(parents=True, exist_ok=True)
@@ -72,20 +71,20 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(name: str, options: argparse.Namespace) -> dict[str, float]:
+def run(name: str, options: argparse.Namespace) -> int:
     """Measure one network in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.accuracy.memory", "--one"]
     choices = ["--networks", name, "--size", options.size, "--device", options.device]
     output = subprocess.check_output(  # noqa: S603  our own command
         [*command, *map(str, choices)], text=True, cwd=HERE.parents[1]
     )
-    cost: dict[str, float] = json.loads(output.splitlines()[-1])
-    print(f"{name}: {cost['n_bytes'] / GIB:.2f} GiB", flush=True)
-    return cost
+    n_bytes = int(output.splitlines()[-1])
+    print(f"{name}: {n_bytes / GIB:.2f} GiB", flush=True)
+    return n_bytes
 
 
-def measure(name: str, size: int, device: str) -> dict[str, float]:
-    """Return the seconds and bytes of two steps."""
+def measure(name: str, size: int, device: str) -> int:
+    """Return the bytes that two steps take."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (size,) * 3, dtype=np.uint8)
     pair = Volume.from_array(image), Volume.from_array(image // 100)
@@ -105,26 +104,25 @@ def measure(name: str, size: int, device: str) -> dict[str, float]:
         measured(choose_device(device)) as cost,
     ):
         network.learn(Task([pair], CLASSES, config), Path(folder))
-    return {"n_bytes": cost.n_bytes, "seconds": cost.seconds}
+    return cost.n_bytes
 
 
 def chosen(name: str, config: TrainingConfig) -> tuple[Network, TrainingConfig]:
-    """Return a network; with the memory of the thriftiest plan if that is asked for."""
+    """Return a network; with the memory of a plan that cannot shrink, if asked for."""
     name, _, suffix = name.partition("-")
     if suffix != TWICE:
         return NETWORKS[name], config
     own = VARIANTS[name].config(config)
     network = new_network(len(CLASSES) + 1, own)
-    budget = Budget(own.device, sys.maxsize, itemsize=2)
+    itemsize = 2 if computes_bf16(choose_device(own.device)) else 4
+    budget = Budget(own.device, sys.maxsize, itemsize)
     plan = plan_step("both stages", network, own, budget)
     while smaller := plan.smaller():
         plan = smaller
     return NETWORKS[name], own.model_copy(update={"memory": plan.n_bytes})
 
 
-def lines(
-    found: dict[str, dict[str, float]], options: argparse.Namespace
-) -> Iterator[str]:
+def lines(found: dict[str, int], options: argparse.Namespace) -> Iterator[str]:
     """Yield the table in Markdown."""
     place = choose_device(options.device)
     yield f"# Memory of training with one patch of {options.size}^3 voxels"
@@ -134,13 +132,13 @@ def lines(
     yield from rows(found)
 
 
-def rows(found: dict[str, dict[str, float]]) -> Sequence[str]:
+def rows(found: dict[str, int]) -> Sequence[str]:
     """Return the rows, each network beside the reference."""
-    reference = found.get(REFERENCE, {}).get("n_bytes")
+    reference = found.get(REFERENCE)
     table = ["| network | training memory (GiB) | of DynUNet |", "|---|--:|--:|"]
-    for name, cost in found.items():
-        share = f"{cost['n_bytes'] / reference:.2f}" if reference else ""
-        table.append(f"| {title(name)} | {cost['n_bytes'] / GIB:.2f} | {share} |")
+    for name, n_bytes in found.items():
+        share = f"{n_bytes / reference:.2f}" if reference else ""
+        table.append(f"| {title(name)} | {n_bytes / GIB:.2f} | {share} |")
     return table
 
 

@@ -53,7 +53,7 @@ class Peer:
     build: Build
 
     def learn(self, task: Task, folder: Path) -> int:
-        """Train as long as both our stages together."""
+        """Train as long as ours in all phases."""
         torch.manual_seed(task.config.seed)
         network = self._network(task)
         with freed_memory_kept():

@@ -55,11 +55,10 @@ class Setting:
 
 
 OURS = ("stage1", "pre", "post", "expanded", "paper")
-PEERS = ("dynunet", "basicunet", "vnet", "segresnet", "swinunetr")
-
 SMALL_PEERS = ("dynunet", "basicunet", "vnet", "segresnet")
+PEERS = (*SMALL_PEERS, "swinunetr")
 """SwinUNETR needs patches of 64 voxels: its deepest features of 32 would be one voxel,
-which it cannot normalise. A step of those took as long as of all others together."""
+which it cannot normalise. Its steps with 64 take as long as those of all others."""
 
 NETWORKS = (*OURS, *PEERS)
 """In the order of the table."""

@@ -127,11 +127,11 @@ class TrainingConfig(Frozen):
     batch_size
         Patches per step and device.
     stage1_steps, stage2_steps
-        Optimiser steps of each stage; stage 2 trains on the frozen stage 1. A stage
-        with zero steps stays as it is in the checkpoint that training begins from.
+        Optimiser steps of each stage alone; stage 2 trains on the frozen stage 1. What
+        has no steps, joint ones neither, stays as it is in the checkpoint that training
+        begins from.
     joint_steps
-        Optimiser steps of both stages together, after that; none of stage 2 alone need
-        come before.
+        Optimiser steps of both stages together, after those.
     learning_rate
         Peak rate of Adam (the notebook's value).
     schedule
@@ -215,10 +215,10 @@ class TrainingConfig(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _stage1_alone_has_no_other_steps(cls, values: Any) -> Any:
-        """Where nothing is said of the steps of stage 2, it takes none."""
+    def _stage1_alone_has_all_steps(cls, values: Any) -> Any:
+        """Where nothing is said of steps, stage 1 alone takes those of both stages."""
         if isinstance(values, dict) and values.get("fusion") == "none":
-            return {"stage2_steps": 0, "joint_steps": 0} | values
+            return {"stage1_steps": 2000, "stage2_steps": 0, "joint_steps": 0} | values
         return values
 
     @model_validator(mode="after")

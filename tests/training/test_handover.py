@@ -33,17 +33,34 @@ def image():
     return torch.rand(2, 1, 32, 32, 32)
 
 
-def test_stage_2_begins_with_the_logits_of_stage_1(cascade, image):
-    hand_over(cascade, image)
-    objective = Stage2Objective(cascade).train()
+@pytest.mark.parametrize("autocast", [False, True])
+def test_stage_2_begins_with_the_logits_of_stage_1(cascade, image, autocast):
+    objective = Stage2Objective(cascade)
+    other = torch.rand(1, 1, 48, 32, 32) ** 2
+    with torch.no_grad(), torch.autocast("cpu", enabled=autocast):
+        hand_over(cascade, [image])
+        # by the statistics of the batch, and, in use, whatever the image
+        for mode, shown in ((True, image), (False, image), (False, other)):
+            expected = cascade.stage1(shown)
+            assert expected.std() > 0.1
+            found = objective.train(mode).logits(shown)
+            atol = 0.05 if autocast else 1e-4
+            torch.testing.assert_close(found, expected, rtol=0, atol=atol)
+
+
+def test_the_moments_are_those_of_all_batches_together(cascade):
+    batches = [torch.rand(2, 1, 32, 32, 32) * scale for scale in (0.2, 1, 3)]
+    hand_over(cascade, batches)
     with torch.no_grad():
-        expected = cascade.stage1(image)
-        assert expected.std() > 0.1
-        torch.testing.assert_close(objective.logits(image), expected, rtol=0, atol=1e-4)
+        features = cascade.stage1.features(torch.cat(batches))
+    variance, mean = torch.var_mean(features, dim=(0, 2, 3, 4), correction=0)
+    for _, norm, _ in cascade.fuse:
+        torch.testing.assert_close(norm.running_mean, mean)
+        torch.testing.assert_close(norm.running_var, variance, rtol=1e-3, atol=1e-5)
 
 
 def test_stage_2_learns_from_the_second_step_on(cascade, image):
-    hand_over(cascade, image)
+    hand_over(cascade, [image])
     objective = Stage2Objective(cascade).train()
     optimiser = torch.optim.Adam(cascade.parameters(), 0.01)
     labels = torch.randint(0, 3, (2, 32, 32, 32), dtype=torch.uint8)
@@ -58,10 +75,10 @@ def test_stage_2_learns_from_the_second_step_on(cascade, image):
 
 
 def test_a_second_time_gives_the_same_weights(cascade, image):
-    hand_over(cascade, image)
+    hand_over(cascade, [image])
     first = {name: tensor.clone() for name, tensor in cascade.state_dict().items()}
     torch.nn.init.normal_(cascade.fuse[0][0].weight)
-    hand_over(cascade, image)
+    hand_over(cascade, [image])
     assert all(torch.equal(t, first[n]) for n, t in cascade.state_dict().items())
 
 
@@ -100,8 +117,7 @@ def test_it_happens_once_and_never_to_a_stage_2_that_knows_something(
     path, found = tmp_path / "model.safetensors", []
     with closing(train([pair], config, card, path, initial=initial)) as run:
         for step in run:
-            if calls:
-                calls.clear()
-                found.append(step.message)
+            found += [step.message] * len(calls)
+            calls.clear()
     assert found == expected
     assert load_checkpoint(path).card.network == cascade.network

@@ -6,10 +6,13 @@ from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.losses import segmentation_loss
 from napari_meunet.training.objectives import (
+    STAGE1_SHARE,
     JointObjective,
     Stage1Objective,
     Stage2Objective,
+    half_labels,
 )
+from napari_meunet.training.patches.sparse import IGNORE
 
 
 @pytest.fixture
@@ -75,9 +78,32 @@ def test_stage_2_leaves_the_weights_and_the_statistics_of_stage_1(cascade, batch
     assert statistics(cascade)["stage2.enc1.0.1.num_batches_tracked"] == 1
 
 
-def test_both_stages_learn_together(cascade, batch):
-    JointObjective(cascade).train()(*batch).backward()
+def test_both_stages_learn_together_with_all_heads(cascade, batch):
+    image, labels = batch
+    objective = JointObjective(cascade).train()
+    found = objective(image, labels)
+    found.backward()
     assert with_gradient(cascade) == {"stage1", "stage2", "fuse", "conv_out"}
+    assert cascade.stage1.global_out.weight.grad is not None
+    with torch.no_grad():
+        full, half = cascade.stage1(image), cascade.stage1.expanded_logits(image)
+        loss1 = segmentation_loss(full, labels)
+        loss1 += segmentation_loss(half, labels[:, ::2, ::2, ::2])
+        expected = segmentation_loss(cascade(image), labels) + STAGE1_SHARE * loss1
+    torch.testing.assert_close(found.detach(), expected)
+
+
+@pytest.mark.parametrize("z", [2, 3])
+def test_a_painted_plane_is_seen_at_half_resolution_wherever_it_lies(z):
+    labels = torch.full((1, 6, 6, 6), IGNORE, dtype=torch.uint8)
+    labels[:, z] = 1
+    half = half_labels(labels)
+    assert half.shape == (1, 3, 3, 3)
+    assert (half[:, 1] == 1).all()
+    assert (half[:, [0, 2]] == IGNORE).all()
+    whole = torch.arange(216).reshape(1, 6, 6, 6)
+    whole[whole == IGNORE] = 0
+    assert torch.equal(half_labels(whole), whole[:, ::2, ::2, ::2])
 
 
 def test_a_phase_begins_with_what_it_trains_whatever_was_frozen_before(cascade):

@@ -45,8 +45,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "train",
         help="make a model from scans and their labels",
-        description="Train stage 1, then stage 2 on the frozen stage 1, on every "
-        "NAME.tif with a NAME_labels.tif beside it. An interrupted training goes on "
+        description="Train stage 1, then both stages together, on every NAME.tif with "
+        "a NAME_labels.tif beside it. An interrupted training goes on "
         "where it stopped when the same command is given again.",
     )
     add_options(parser)

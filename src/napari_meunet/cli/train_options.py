@@ -15,16 +15,17 @@ DEFAULTS = TrainingConfig()
 LEARNING = {
     "stage1_steps": (
         "N",
-        "training steps of stage 1, which finds things; more take longer and learn "
-        "more; 0 leaves the stage as it is in --initial",
+        "training steps of stage 1 alone, which finds things; more take longer and "
+        "learn more",
     ),
     "stage2_steps": (
         "N",
-        "training steps of stage 2 on a stage 1 that stays as it is: least memory",
+        "training steps of stage 2, after that, on a stage 1 that stays as it is",
     ),
     "joint_steps": (
         "N",
-        "training steps of both stages together, after that: stage 2 adds detail",
+        "training steps of both stages together, at last: stage 2 adds detail. What "
+        "has no steps stays as it is in --initial",
     ),
     "learning_rate": (
         "RATE",
@@ -48,8 +49,8 @@ SAMPLING = {
     "expanded_size": (
         "VOXELS",
         "edge of the larger cube around each, from which stage 1 learns the "
-        "surroundings, in voxels, a multiple of 16; as large as --patch-size, there "
-        "are none",
+        "surroundings, in voxels, a multiple of 16; with the size of --patch-size "
+        "there is none",
     ),
     "batch_size": (
         "N",
@@ -250,8 +251,8 @@ CHOICES = {
     "fusion": (
         ("post", "pre", "none"),
         "where stage 2 meets stage 1: post joins their last features, pre gives "
-        "stage 2 what stage 1 found, none is stage 1 alone and goes with "
-        "--stage2-steps 0",
+        "stage 2 what stage 1 found, none is stage 1 alone, with 2000 steps if "
+        "not told otherwise",
     ),
     "schedule": (
         ("cosine", "polynomial", "constant"),
@@ -269,8 +270,9 @@ CHOICES = {
     ),
     "augmentation": (
         ("full", "affine"),
-        "full changes position, shape and grey values of all cubes; affine turns and "
-        "zooms the fraction --deform of them, and does no more",
+        "full turns and mirrors all cubes, bends the fraction --deform of them and "
+        "changes the grey values of some; affine turns and zooms the fraction "
+        "--deform, and does no more",
     ),
 }
 

@@ -216,12 +216,21 @@ def shows_planes(viewer: "ViewerModel", layer: Layer, planes: range) -> bool:
 
     A volume in 3-D is read whole to be drawn: too much while it is being written.
     """
-    dims = viewer.dims
-    if dims.ndisplay != 2 or not planes:
+    if viewer.dims.ndisplay != 2 or not planes:
         return False
-    if dims.ndim - len(AXES) in dims.displayed:  # a cut along z
-        return True
-    return round(layer.world_to_data(dims.point)[0]) in planes
+    z = shown_plane(viewer, layer)
+    return z is None or z in planes  # None is a cut along z
+
+
+def shown_plane(viewer: "ViewerModel", layer: Layer) -> int | None:
+    """Return the number of the z plane of a layer that is seen; None in other views.
+
+    It may lie outside the layer.
+    """
+    dims = viewer.dims
+    if dims.ndim - len(AXES) in dims.displayed:
+        return None
+    return round(layer.world_to_data(dims.point)[0])
 
 
 def watch(viewer: "ViewerModel | None") -> None:

@@ -167,17 +167,34 @@ def new_labels(image: Image, classes: tuple[LabelClass, ...]) -> Layer:
     return Layer.create(*labels_layer(store))
 
 
-def mark_as_empty(labels: Labels, z: int) -> None:
+def mark_as_empty(labels: Labels, z: int | None) -> None:
     """Let a z plane count as painted by a dot of the label that is no label.
 
     Raises
     ------
     MeUNetError
-        If something is painted there.
+        If `z` is None or no plane of the labels, they cannot be painted on, or
+        something is painted there.
     """
     from napari_meunet.training.patches.sparse import IGNORE
 
-    found = np.setdiff1d(np.asarray(labels.data[z]), (0, IGNORE))
+    data = labels.data
+    if labels.multiscale or data.ndim != 3 or not labels.editable:
+        raise MeUNetError(
+            f"planes are marked in labels (z, y, x) that can be painted on, got "
+            f"{labels.name!r}; choose the labels layer that you paint"
+        )
+    if z is None or z not in range(data.shape[0]):
+        raise MeUNetError(
+            "the plane to mark must be seen, got another view; show a z plane of the "
+            "labels in 2-D"
+        )
+    if np.iinfo(data.dtype).max < IGNORE:
+        raise MeUNetError(
+            f"the labels must hold the value {IGNORE}, got {data.dtype}; convert the "
+            "layer to uint8"
+        )
+    found = np.setdiff1d(np.asarray(data[z]), (0, IGNORE))
     if found.size:
         raise MeUNetError(
             f"a plane with nothing in it must hold no labels, got {found[0]} in plane "
@@ -273,7 +290,8 @@ def _config_for(config: TrainingConfig, initial: "Checkpoint | None") -> Trainin
     fusion = initial.card.network.fusion
     changes: dict[str, object] = {"fusion": fusion}
     if fusion == "none":
-        changes |= {"stage2_steps": 0, "joint_steps": 0}
+        n_steps = config.stage1_steps + config.stage2_steps + config.joint_steps
+        changes |= {"stage1_steps": n_steps, "stage2_steps": 0, "joint_steps": 0}
     if initial.card.intensity is None:
         changes |= {"normalise": False, "augmentation": "affine", "synthetic": 0.0}
     return TrainingConfig.checked(**config.model_dump() | changes)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -120,30 +121,46 @@ class Fit:
         """
         if phase != self._state.phase:
             self._state.begin(phase)
-        if takes_over and not self._state.step:
-            for image, _ in self._batches(range(1)):
-                with self._fabric.autocast():
-                    hand_over(self._cascade, image)
         self._apply(self._planned(objective))
-        stepper = Stepper(self._fabric, objective, self._config, self._state)
+        with self._memory_explained():
+            if takes_over and not self._state.step:
+                self._hand_over()
+            # of several processes, all take the weights of the first here
+            stepper = Stepper(self._fabric, objective, self._config, self._state)
+            yield from self._kept(stepper, objective, n_steps)
+
+    @contextmanager
+    def _memory_explained(self) -> Iterator[None]:
+        """Say what to do if memory runs out."""
         try:
-            if self._plan.recomputed:
-                message = f"{objective.name}: {self._plan}"
-                yield Progress(self._state.step, n_steps, "steps", message)
-            yield from self._fit(stepper, objective, n_steps)
-        except GeneratorExit:
-            self._save(stepper)
-            raise
+            yield
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            self._save(stepper)
             raise MeUNetError(
                 f"memory must have room for {self._plan}, got "
                 f"{type(error).__name__}; close other programs and give the same "
                 "command again, it goes on where it stopped; or begin anew with a "
                 "smaller --batch-size, --expanded-size or --patch-size"
             ) from error
+
+    def _hand_over(self) -> None:
+        """Let stage 2 begin with what stage 1 gives, see `hand_over`."""
+        batches = self._batches(range(INTERIM_STEPS))
+        with self._fabric.autocast():
+            hand_over(self._cascade, (image for image, _ in batches))
+
+    def _kept(self, stepper: Stepper, objective: Objective, n_steps: int) -> Steps:
+        """Fit; where it ends early, save what was learnt."""
+        try:
+            if self._plan.recomputed:
+                message = f"{objective.name}: {self._plan}"
+                yield Progress(self._state.step, n_steps, "steps", message)
+            yield from self._fit(stepper, objective, n_steps)
+        except (GeneratorExit, MemoryError, RuntimeError) as error:
+            if isinstance(error, GeneratorExit) or is_out_of_memory(error):
+                self._save(stepper)
+            raise
 
     def _fit(self, stepper: Stepper, objective: Objective, n_steps: int) -> Steps:
         yield from self._take_steps(stepper, objective, n_steps)

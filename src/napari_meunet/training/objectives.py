@@ -4,6 +4,7 @@ A forward pass returns the loss, so that a wrapper for several devices sees one 
 step. A batch counts once in the BatchNorm statistics, however often it passes.
 """
 
+from itertools import product
 from typing import Self
 
 import torch
@@ -14,13 +15,23 @@ from napari_meunet.network.meunet import MeUNet
 from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.losses import Loss, segmentation_loss
 from napari_meunet.training.memory.step import Phase
+from napari_meunet.training.patches.sparse import IGNORE
 
 STAGE1_SHARE = 0.5
 """Weight of stage 1's own loss while both stages are trained together (our choice)."""
 
 
-HALF = (slice(None), *(slice(None, None, 2),) * 3)
-"""The labels at half resolution: every other voxel, as in the authors' notebook."""
+def half_labels(labels: Tensor) -> Tensor:
+    """Return the labels ``(n, z, y, x)`` with half the voxels along each axis.
+
+    The first of every 2x2x2, as in the authors' notebook, or the next that has a label
+    where planes were painted.
+    """
+    corners = [labels[:, z::2, y::2, x::2] for z, y, x in product((0, 1), repeat=3)]
+    half, *others = corners
+    for other in others:
+        half = torch.where(half == IGNORE, other, half)
+    return half
 
 
 def both_heads_loss(
@@ -28,10 +39,10 @@ def both_heads_loss(
 ) -> Tensor:
     """Return the sum of the losses of stage 1's heads, at full and half resolution.
 
-    An expanded patch that is no larger than the local one: one pass serves both heads.
+    So the expanded patch is the local one, and one pass serves both.
     """
     full = loss(stage1.conv_out(features), labels)
-    return full + loss(stage1.global_out(half), labels[HALF])
+    return full + loss(stage1.global_out(half), half_labels(labels))
 
 
 class Stage1Objective(nn.Module):
@@ -67,13 +78,13 @@ class Stage1Objective(nn.Module):
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
         margin = (image.shape[-1] - self._patch_size) // 2
         if not margin:
-            both = self.stage1.features_and_half(image)
-            return both_heads_loss(self.stage1, *both, labels, self._loss)
+            features, half = self.stage1.features_and_half(image)
+            return both_heads_loss(self.stage1, features, half, labels, self._loss)
         center = slice(margin, margin + self._patch_size)
         # first: its stage without a gradient is the widest of all
         with statistics_kept(self.stage1):
             logits = self.stage1.expanded_logits(image)
-        loss = self._loss(logits, labels[HALF])
+        loss = self._loss(logits, half_labels(labels))
         local = self.stage1(image[:, :, center, center, center])
         return loss + self._loss(local, labels[:, center, center, center])
 

@@ -36,8 +36,8 @@ def require_trainable(
     if not initial and untrained and not config.joint_steps:
         raise MeUNetError(
             "without an initial checkpoint every stage must be trained, got "
-            f"{config.stage1_steps} and {config.stage2_steps} steps; give both stages "
-            "steps, or a checkpoint to begin from"
+            f"{config.stage1_steps} steps of stage 1, {config.stage2_steps} of stage 2 "
+            f"and {config.joint_steps} of both; pass --joint-steps, or --initial"
         )
 
 

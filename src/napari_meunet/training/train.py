@@ -1,4 +1,4 @@
-"""Training: stage 1, then stage 2 on the frozen stage 1, then both if asked."""
+"""Training: stage 1, then stage 2 on the frozen stage 1 if asked, then both."""
 
 import hashlib
 import json

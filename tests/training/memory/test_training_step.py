@@ -61,6 +61,9 @@ def test_both_heads_have_a_loss_and_the_expanded_one_at_half_resolution():
     runs = step_of("stage 1", cascade.network, equal).runs
     losses = [run for run in runs if isinstance(run, LossRun)]
     assert losses == [LossRun(2 * 32**3, 3), LossRun(2 * 16**3, 3)]
+    runs = step_of("both stages", cascade.network, equal).runs
+    both = [run for run in runs if isinstance(run, LossRun)]
+    assert both == [*losses, LossRun(2 * 32**3, 3)]
 
 
 def test_the_weights_are_those_of_the_convolutions():

@@ -12,7 +12,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.docks.train_form import TrainForm
 from napari_meunet.plugin.jobs import Ending, Job, Question, tell
-from napari_meunet.plugin.layers import watch
+from napari_meunet.plugin.layers import shown_plane, watch
 from napari_meunet.plugin.training import (
     Course,
     Figure,
@@ -187,7 +187,7 @@ class TrainWidget(Dock):
 
     def _mark_empty(self) -> None:
         layer = self.form.labels.layer
-        z = round(layer.world_to_data(self._viewer.dims.point)[0])
+        z = shown_plane(self._viewer, layer)
         try:
             mark_as_empty(layer, z)
         except MeUNetError as error:

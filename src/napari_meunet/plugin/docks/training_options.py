@@ -119,8 +119,7 @@ def _steps() -> list[Widget]:
             name=alone,
             label="Steps, stage 1",
             max=most,
-            tooltip="stage 1 finds things; without steps it stays as it is in the "
-            "model to begin from",
+            tooltip="stage 1 finds things, alone at first",
         ),
         SpinBox(
             name=together,

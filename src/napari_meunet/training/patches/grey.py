@@ -1,9 +1,10 @@
 """Random changes of grey values, each in a fraction of the patches.
 
-As frequent as nnU-Net's (Isensee et al., Nature Methods 18, 203-211, 2021;
-``nnUNetTrainer.get_training_transforms``) and half as strong, because scans are scaled
-by their percentiles before. Rare and weak is better: a network that sees no patch as it
-was scanned learns far more slowly. ``docs/training.md`` has the figures.
+The fractions are nnU-Net's (Isensee et al., Nature Methods 18, 203-211, 2021;
+``nnUNetTrainer.get_training_transforms``), less its low resolution and its inverted
+gamma. The changes of brightness and gamma are half as strong as there, for scans are
+scaled by their percentiles before: a network whose patches were all changed strongly
+learned far more slowly. ``docs/training.md`` has the figures.
 """
 
 from collections.abc import Callable
