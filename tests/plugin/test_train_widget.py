@@ -1,10 +1,12 @@
 """The Train dock in a real window, with tiny trainings."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
 import torch
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from qtpy.QtWidgets import QMessageBox
 
 from napari_meunet.config import LabelClass, TrainingConfig
@@ -19,6 +21,7 @@ from napari_meunet.plugin.docks.train_form import FOLDER, MODEL
 from napari_meunet.plugin.layers import scan_layers, store_of
 from napari_meunet.plugin.training import (
     Watch,
+    mark_as_empty,
     new_labels,
     request_path,
     train_as_asked,
@@ -155,6 +158,40 @@ def test_a_plane_with_nothing_in_it_counts_as_painted(viewer, widget, painted):
     np.testing.assert_array_equal(painted.data[15], before)
     widget.form.painted.setChecked(False)
     assert not widget.form.empty.isVisibleTo(widget)
+
+
+def test_only_a_plane_that_is_seen_is_marked(viewer, widget, painted):
+    before = np.array(painted.data)
+    viewer.dims.order = (1, 0, 2)  # a cut along z
+    widget.form.empty.click()
+    assert "show a z plane" in widget.result.text()
+    viewer.dims.order = (0, 1, 2)
+    viewer.dims.ndisplay = 3
+    widget.form.empty.click()
+    viewer.dims.ndisplay = 2
+    viewer.add_labels(np.zeros((80, 4, 4), np.uint8), translate=(-60, 0, 0))
+    viewer.dims.set_point(0, -30)
+    widget.form.labels.layer = painted
+    widget.form.empty.click()
+    assert "show a z plane" in widget.result.text()
+    np.testing.assert_array_equal(painted.data, before)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (Labels(np.zeros((8, 8), np.uint8)), "labels (z, y, x) that can be painted"),
+        (Labels(np.zeros((4, 8, 8), np.int8)), "must hold the value 255, got int8"),
+        (Labels(np.zeros((4, 8, 8), np.uint8)), "labels (z, y, x) that can be painted"),
+    ],
+    ids=["2-D", "int8", "not editable"],
+)
+def test_labels_that_cannot_be_marked_are_named(layer, message):
+    if layer.ndim == 3 and layer.data.dtype == np.uint8:
+        layer.editable = False
+    with pytest.raises(MeUNetError, match=re.escape(message)):
+        mark_as_empty(layer, 2)
+    assert not np.any(layer.data)
 
 
 def test_without_a_scan_nothing_can_be_trained_and_the_dock_says_why(widget):
