@@ -18,7 +18,7 @@ from napari_meunet.training.memory.step import Phase
 from napari_meunet.training.patches.sparse import IGNORE
 
 STAGE1_SHARE = 0.5
-"""Weight of stage 1's own loss while both stages are trained together (our choice)."""
+"""Weight of the losses of stage 1 while both stages learn together (our choice)."""
 
 
 def half_labels(labels: Tensor) -> Tensor:
