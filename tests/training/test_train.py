@@ -134,7 +134,9 @@ def test_training_goes_on_from_a_checkpoint_stage_by_stage(ball, tmp_path):
 
 def test_a_stage_that_would_stay_random_is_an_error(ball, tmp_path):
     config = CONFIG.model_copy(update={"stage2_steps": 0})
-    with pytest.raises(MeUNetError, match="got 80 steps of stage 1, 0 of stage 2 and 0 of both"):
+    with pytest.raises(
+        MeUNetError, match="got 80 steps of stage 1, 0 of stage 2 and 0 of both"
+    ):
         run(ball, tmp_path, config)
 
 
