@@ -13,11 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 
 from benchmarks.accuracy.costs import measured
 from benchmarks.accuracy.networks import NETWORKS, VARIANTS
 from benchmarks.accuracy.report import GIB, REFERENCE
+from benchmarks.accuracy.run import machine
 from benchmarks.accuracy.task import Network, Task
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.device import choose_device, computes_bf16
@@ -124,10 +124,10 @@ def chosen(name: str, config: TrainingConfig) -> tuple[Network, TrainingConfig]:
 
 def lines(found: dict[str, int], options: argparse.Namespace) -> Iterator[str]:
     """Yield the table in Markdown."""
-    place = choose_device(options.device)
+    place = machine(choose_device(options.device))
     yield f"# Memory of training with one patch of {options.size}^3 voxels"
     yield ""
-    yield f"Two steps, {place.type}, torch {torch.__version__}."
+    yield f"Two steps; {place['device']}, torch {place['torch']}."
     yield ""
     yield from rows(found)
 

@@ -58,7 +58,7 @@ OURS = ("stage1", "pre", "post", "expanded", "paper")
 SMALL_PEERS = ("dynunet", "basicunet", "vnet", "segresnet")
 PEERS = (*SMALL_PEERS, "swinunetr")
 """SwinUNETR needs patches of 64 voxels: its deepest features of 32 would be one voxel,
-which it cannot normalise. Its steps with 64 take as long as those of all others."""
+which it cannot normalise. With 64, a step of it took as long as three of DynUNet."""
 
 NETWORKS = (*OURS, *PEERS)
 """In the order of the table."""

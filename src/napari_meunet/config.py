@@ -217,9 +217,11 @@ class TrainingConfig(Frozen):
     @classmethod
     def _stage1_alone_has_all_steps(cls, values: Any) -> Any:
         """Where nothing is said of steps, stage 1 alone takes those of both stages."""
-        if isinstance(values, dict) and values.get("fusion") == "none":
-            return {"stage1_steps": 2000, "stage2_steps": 0, "joint_steps": 0} | values
-        return values
+        if not (isinstance(values, dict) and values.get("fusion") == "none"):
+            return values
+        phases = ("stage1_steps", "stage2_steps", "joint_steps")
+        n_steps = sum(cls.model_fields[name].default for name in phases)
+        return dict.fromkeys(phases, 0) | {"stage1_steps": n_steps} | values
 
     @model_validator(mode="after")
     def _sizes_and_stages_agree(self) -> Self:

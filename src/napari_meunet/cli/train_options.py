@@ -251,8 +251,8 @@ CHOICES = {
     "fusion": (
         ("post", "pre", "none"),
         "where stage 2 meets stage 1: post joins their last features, pre gives "
-        "stage 2 what stage 1 found, none is stage 1 alone, with 2000 steps if "
-        "not told otherwise",
+        "stage 2 what stage 1 found, none is stage 1 alone, with the steps of "
+        "both if not told otherwise",
     ),
     "schedule": (
         ("cosine", "polynomial", "constant"),

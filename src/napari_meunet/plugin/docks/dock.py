@@ -1,5 +1,7 @@
 """What the docks have in common: a column that scrolls in a small window."""
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
@@ -9,6 +11,11 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from napari_meunet.plugin.layers import watch
+
+if TYPE_CHECKING:
+    import napari
 
 WIDTH = 300
 """Pixels that leave room for the canvas on a screen of 1280 x 800."""
@@ -23,14 +30,21 @@ FIELDS = (QAbstractSpinBox, QComboBox)
 class Dock(QScrollArea):
     """Scrolls what does not fit; napari would make the window larger than the screen.
 
+    Parameters
+    ----------
+    viewer
+        Whose layers; those of ours are seen to as they come and go.
+
     Attributes
     ----------
     column
         Where the parts go.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
+        self._viewer = viewer
+        watch(viewer)
         # napari pads every widget, which makes this one too small by two pixels
         self.setStyleSheet("QScrollArea { border: 0px; padding: 0px }")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton
 
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.jobs import Ending, Job
-from napari_meunet.plugin.layers import labels_of, store_of, watch
+from napari_meunet.plugin.layers import labels_of, store_of
 from napari_meunet.plugin.widgets.job_row import JobRow
 from napari_meunet.plugin.widgets.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.note import Note
@@ -34,8 +34,7 @@ class ExportWidget(Dock):
     """
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
-        super().__init__()
-        watch(napari_viewer)
+        super().__init__(napari_viewer)
         self.layer = LayerChoice(napari_viewer, Labels, "the labels to export")
         self.path = PathField(
             "new file",

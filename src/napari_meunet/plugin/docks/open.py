@@ -17,7 +17,6 @@ from napari_meunet.plugin.layers import (
     holds_labels,
     labels_layers,
     scan_layers,
-    watch,
 )
 from napari_meunet.plugin.widgets.note import Note
 from napari_meunet.plugin.widgets.path_field import PathField
@@ -44,9 +43,7 @@ class OpenWidget(Dock):
     """
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
-        super().__init__()
-        self._viewer = napari_viewer
-        watch(napari_viewer)
+        super().__init__(napari_viewer)
         self._found: _Found | None = None
         self._choices: dict[str, int] = {}
         self.path = PathField(

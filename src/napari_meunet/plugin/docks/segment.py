@@ -17,7 +17,6 @@ from napari_meunet.plugin.layers import (
     shows_planes,
     store_of,
     volume_of,
-    watch,
 )
 from napari_meunet.plugin.segmentation import (
     Forecast,
@@ -57,9 +56,7 @@ class SegmentWidget(Dock):
     """
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
-        super().__init__()
-        self._viewer = napari_viewer
-        watch(napari_viewer)
+        super().__init__(napari_viewer)
         self._volume: Volume | None = None
         self._task: Task | None = None
         self._forecast: Forecast | None = None

@@ -12,7 +12,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.docks.train_form import TrainForm
 from napari_meunet.plugin.jobs import Ending, Job, Question, tell
-from napari_meunet.plugin.layers import shown_plane, watch
+from napari_meunet.plugin.layers import shown_plane
 from napari_meunet.plugin.training import (
     Course,
     Figure,
@@ -52,9 +52,7 @@ class TrainWidget(Dock):
     """
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
-        super().__init__()
-        self._viewer = napari_viewer
-        watch(napari_viewer)
+        super().__init__(napari_viewer)
         self._job: Job | None = None
         self._watch = Watch()
         self._task: Task | None = None
