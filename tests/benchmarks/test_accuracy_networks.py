@@ -2,8 +2,6 @@ import pytest
 import torch
 from torch import nn
 
-pytest.importorskip("monai", reason="MONAI's networks come with the extra 'benchmarks'")
-
 from benchmarks.accuracy.loop import Objective
 from benchmarks.accuracy.networks import NETWORKS, VARIANTS
 from benchmarks.accuracy.peers import dynunet, n_poolings

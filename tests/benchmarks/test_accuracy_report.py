@@ -139,7 +139,6 @@ def test_a_folder_without_results_is_refused(tmp_path):
 
 
 def test_the_report_is_a_table_and_a_figure(tmp_path):
-    pytest.importorskip("matplotlib", reason="matplotlib draws the figure")
     write([result(), result("dynunet", dice=(0.5, 0.5), gibibytes=4)], tmp_path)
 
     write_report(tmp_path)

@@ -5,6 +5,7 @@ import sys
 from contextlib import closing
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from napari_meunet.progress import Progress
 from napari_meunet.training.log import COLUMNS, logged_to_csv, logged_to_tensorboard
@@ -51,9 +52,6 @@ def test_closing_the_log_closes_the_training(tmp_path):
 
 
 def test_tensorboard_gets_the_figures(tmp_path):
-    pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     list(logged_to_tensorboard(steps(1, 3), tmp_path))
     events = EventAccumulator(str(tmp_path))
     events.Reload()

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from monai.transforms import Affine
 
 from napari_meunet.training.patches.affine import moved, random_affine, rotation
 from napari_meunet.training.patches.augmentation import Augmentation
@@ -43,15 +44,14 @@ def test_what_lies_beyond_the_patch_is_its_reflection():
 
 
 def test_it_is_the_transform_that_the_authors_took(patch):
-    monai = pytest.importorskip("monai.transforms", reason="MONAI is not installed")
     angles, scales = (0.3, -0.7, 1.2), (1.05, 0.92, 1.1)
     matrix = rotation(torch.tensor(angles)) @ torch.diag(torch.tensor(scales))
     image, labels = moved(*patch, matrix)
     settings = {"rotate_params": angles, "scale_params": scales}
     settings |= {"padding_mode": "reflection", "image_only": True}
-    theirs = monai.Affine(mode="bilinear", **settings)(patch[0])
+    theirs = Affine(mode="bilinear", **settings)(patch[0])
     torch.testing.assert_close(image, torch.as_tensor(theirs), atol=1e-2, rtol=1e-4)
-    theirs = monai.Affine(mode="nearest", **settings)(patch[1][None].float())
+    theirs = Affine(mode="nearest", **settings)(patch[1][None].float())
     assert torch.equal(labels.float(), torch.as_tensor(theirs)[0])
 
 
