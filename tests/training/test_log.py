@@ -8,7 +8,12 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from napari_meunet.progress import Progress
-from napari_meunet.training.log import COLUMNS, logged_to_csv, logged_to_tensorboard
+from napari_meunet.training.log import (
+    COLUMNS,
+    logged_to_csv,
+    logged_to_tensorboard,
+    read_log,
+)
 
 
 def steps(first, last):
@@ -41,6 +46,18 @@ def test_a_training_that_goes_on_appends_and_a_new_one_does_not(tmp_path):
     assert [row[1] for row in rows(path)] == ["step", "1", "2", "2", "3", "4"]
     list(logged_to_csv(steps(1, 1), path, append=False))
     assert len(rows(path)) == 2
+
+
+@pytest.mark.parametrize("n_lost", range(1, 17))
+def test_a_row_that_was_cut_off_is_left_out_and_its_step_written_again(
+    tmp_path, n_lost
+):
+    path = tmp_path / "log.csv"
+    list(logged_to_csv(steps(3, 4), path, append=False))
+    path.write_bytes(path.read_bytes()[:-n_lost])
+    assert read_log(path) == [("stage 1", 3, "loss", pytest.approx(1 / 3))]
+    list(logged_to_csv(steps(4, 4), path, append=True))
+    assert read_log(path)[1:] == [("stage 1", 4, "loss", 0.25)]
 
 
 def test_closing_the_log_closes_the_training(tmp_path):

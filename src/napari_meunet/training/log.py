@@ -1,7 +1,9 @@
 """Files with the figures of a training, written as its steps pass by."""
 
 import csv
+import os
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
 from napari_meunet.atomic import writing
@@ -19,6 +21,8 @@ def logged_to_csv(steps: Steps, path: Path, *, append: bool) -> Steps:
     """
     append = append and path.exists()
     with writing(path):
+        if append:
+            os.truncate(path, len(_whole_rows(path)))
         mode = "a" if append else "w"
         file = path.open(mode, newline="", buffering=1, encoding="utf-8")
     with file, closing(steps):
@@ -39,9 +43,15 @@ def read_log(path: Path) -> list[tuple[str, int, str, float]]:
     """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS)]
-    return [(row[0], int(row[1]), row[2], float(row[3])) for row in rows[1:]]
+    rows = csv.reader(StringIO(_whole_rows(path).decode("utf-8"), newline=""))
+    next(rows, None)
+    return [(phase, int(step), name, float(value)) for phase, step, name, value in rows]
+
+
+def _whole_rows(path: Path) -> bytes:
+    """Return what a file holds up to its last line break."""
+    content = path.read_bytes()
+    return content[: content.rfind(b"\n") + 1]
 
 
 def logged_to_tensorboard(steps: Steps, folder: Path) -> Steps:
