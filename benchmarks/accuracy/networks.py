@@ -33,14 +33,17 @@ class Variant:
         Values of `TrainingConfig` that differ from the budget.
     expansion
         How much longer the edge of the expanded patch is than that of the patch.
+    is_joint
+        Whether both stages learn together after stage 1 alone, or stage 2 alone.
     """
 
     title: str
     recipe: Mapping[str, object] = field(default_factory=dict)
     expansion: float = 1.0
+    is_joint: bool = True
 
     def learn(self, task: Task, folder: Path) -> int:
-        """Train stage 1, then both stages together."""
+        """Train stage 1, then both stages."""
         config = self.config(task.config)
         classes = named_classes(task.classes)
         network = new_network(len(classes), config)
@@ -64,6 +67,8 @@ class Variant:
         if values["fusion"] == "none":
             values["stage1_steps"] = budget.stage1_steps + budget.joint_steps
             values["joint_steps"] = 0
+        if not self.is_joint:
+            values |= {"stage2_steps": budget.joint_steps, "joint_steps": 0}
         return TrainingConfig.checked(**values)
 
     def predictor(self, task: Task, folder: Path) -> Predict:
@@ -102,12 +107,26 @@ def recipe(preset: str) -> dict[str, object]:
     return {k: value for k, value in PRESETS[preset].items() if k not in BUDGET}
 
 
+AFFINE: Mapping[str, object] = {
+    name: PRESETS["paper"][name] for name in ("augmentation", "deform")
+}
+
 VARIANTS: dict[str, Variant] = {
     "stage1": Variant("ours, stage 1 alone", {"fusion": "none"}),
     "pre": Variant("ours, pre-concatenation", {"fusion": "pre"}),
     "post": Variant("ours, post-concatenation"),
     "expanded": Variant("ours, post, with expanded patches", expansion=1.5),
     "paper": Variant("ours, published recipe", recipe("paper"), expansion=1.5),
+    "undeformed": Variant("no patch bent", {"deform": 0.0}),
+    "affine": Variant("published augmentation", AFFINE),
+    "raw": Variant("the same, raw grey values", {**AFFINE, "normalise": False}),
+    "windows": Variant("published windows", {"sampling": "windows"}),
+    "foreground": Variant("a third around classes", {"foreground": 1 / 3}),
+    "weighted": Variant("weighted cross-entropy", {"cross_entropy": "weighted"}),
+    "frozen": Variant("stage 2 on a frozen stage 1", is_joint=False),
+    "constant": Variant("constant rate", {"schedule": "constant"}),
+    "last": Variant("last weights", {"averaging": 0.0}),
+    "running": Variant("running statistics", {"measured_statistics": False}),
 }
 
 NETWORKS: dict[str, Network] = {**VARIANTS, **PEERS}

@@ -187,29 +187,28 @@ def standing(ours: Row, best: Row) -> str:
 
 
 def draw(table: Table, path: Path) -> None:
-    """Draw mean Dice over training memory, a panel for each data set."""
-    canvas = Figure(figsize=(5 * len(table), 4.5), layout="constrained")
-    axes = canvas.subplots(1, len(table), squeeze=False)[0]
-    for axis, rows in zip(axes, table.values(), strict=True):
+    """Draw mean Dice and training memory: a column a data set, a line a network."""
+    titles = {row.network: row.title for rows in table.values() for row in rows}
+    networks = [name for name in NETWORKS if name in titles]
+    lines = {name: -i for i, name in enumerate(networks)}
+    size = (4 * len(table) + 2, 0.7 * len(lines) + 2)
+    canvas = Figure(figsize=size, layout="constrained")
+    axes = canvas.subplots(2, len(table), squeeze=False, sharey=True)
+    for (dice, memory), rows in zip(axes.T, table.values(), strict=True):
         for row in rows:
-            _draw_row(axis, row)
-        axis.set_title(rows[0].data_set.title, fontsize=9)
-        axis.set(xlabel="peak training memory (GiB)", ylabel="mean Dice")
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_formatter("{x:g}")
-        axis.margins(x=0.3)
+            _draw_row(dice, memory, row, lines[row.network])
+        dice.set_title(rows[0].data_set.title, fontsize=9)
+        dice.set_xlabel("mean Dice of each seed, and their mean")
+        memory.set_xlabel("peak training memory (GiB)")
+    axes[0][0].set_yticks(list(lines.values()), [titles[name] for name in networks])
     canvas.savefig(path, dpi=150)
 
 
-def _draw_row(axis: Axes, row: Row) -> None:
-    mean, deviation = row.dice
-    memory = row.training_bytes / GIB
-    mark, color = ("o", "#d55e00") if row.results[0].is_ours else ("s", "#0072b2")
-    axis.errorbar(memory, mean, deviation or 0, fmt=mark, color=color, capsize=3)
-    axis.annotate(
-        row.title,
-        (memory, mean),
-        xytext=(6, 4),
-        textcoords="offset points",
-        fontsize=8,
-    )
+def _draw_row(dice: Axes, memory: Axes, row: Row, line: int) -> None:
+    color = "#d55e00" if row.results[0].is_ours else "#0072b2"
+    seeds = [result.mean_dice(row.data_set.classes) for result in row.results]
+    dice.plot(seeds, [line] * len(seeds), ".", color=color, alpha=0.6)
+    dice.plot(fmean(seeds), line, "|", color=color, markersize=14, markeredgewidth=2)
+    memory.barh(line, row.training_bytes / GIB, height=0.6, color=color)
+    for axis in (dice, memory):
+        axis.grid(axis="x", alpha=0.3)

@@ -4,7 +4,7 @@ A setting fixes what all networks share. Two more may be compared only if both w
 with the same one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_meunet.config import Shape
 
@@ -60,39 +60,54 @@ PEERS = (*SMALL_PEERS, "swinunetr")
 """SwinUNETR needs patches of 64 voxels: its deepest features of 32 would be one voxel,
 which it cannot normalise. With 64, a step of it took as long as three of DynUNet."""
 
-NETWORKS = (*OURS, *PEERS)
+RECIPES = (
+    "undeformed",
+    "affine",
+    "raw",
+    "windows",
+    "foreground",
+    "weighted",
+    "frozen",
+    "constant",
+    "last",
+    "running",
+)
+"""The default recipe with one thing changed, most of them back to the published one."""
+
+NETWORKS = (*OURS, *PEERS, *RECIPES)
 """In the order of the table."""
 
-SETTINGS = {
-    setting.name: setting
-    for setting in (
-        Setting(
-            name="small",
-            networks=("stage1", "pre", "post", "paper", *SMALL_PEERS),
-            seeds=(0, 1, 2),
-            patch_size=32,
-            batch_size=4,
-            steps=400,
-            phantom_shape=(128, 56, 56),
-            n_phantoms=8,
-            n_tested=6,
-            shrink=2,
-            threads=1,
-            jobs=2,
-        ),
-        Setting(
-            name="full",
-            networks=NETWORKS,
-            seeds=(0, 1, 2),
-            patch_size=128,
-            batch_size=2,
-            steps=2000,
-            phantom_shape=(256, 112, 112),
-            n_phantoms=24,
-            n_tested=8,
-            shrink=1,
-            threads=8,
-            jobs=1,
-        ),
-    )
-}
+SMALL = Setting(
+    name="small",
+    networks=("stage1", "pre", "post", "paper", *SMALL_PEERS),
+    seeds=(0, 1, 2),
+    patch_size=32,
+    batch_size=4,
+    steps=400,
+    phantom_shape=(128, 56, 56),
+    n_phantoms=8,
+    n_tested=6,
+    shrink=2,
+    threads=1,
+    jobs=2,
+)
+
+FULL = Setting(
+    name="full",
+    networks=(*OURS, *PEERS),
+    seeds=(0, 1, 2),
+    patch_size=128,
+    batch_size=2,
+    steps=2000,
+    phantom_shape=(256, 112, 112),
+    n_phantoms=24,
+    n_tested=8,
+    shrink=1,
+    threads=8,
+    jobs=1,
+)
+
+RECIPE = replace(SMALL, name="recipe", networks=("post", "expanded", *RECIPES))
+"""The small setting again, to see what each part of the default recipe does."""
+
+SETTINGS = {setting.name: setting for setting in (SMALL, FULL, RECIPE)}

@@ -39,6 +39,23 @@ def test_every_variant_takes_as_many_steps_as_the_others(name, data_set, setting
     assert config.patience is None
 
 
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("undeformed", {"deform": 0.0}),
+        ("affine", {"augmentation": "affine", "deform": 0.2}),
+        ("raw", {"augmentation": "affine", "deform": 0.2, "normalise": False}),
+        ("frozen", {"stage2_steps": 300, "joint_steps": 0}),
+    ],
+)
+def test_a_recipe_differs_from_the_default_in_what_it_is_named_after(name, changed):
+    given = budget(Run("phantoms", name, 0), SETTINGS["recipe"], device="cpu")
+
+    default, config = (VARIANTS[each].config(given) for each in ("post", name))
+
+    assert config == default.model_copy(update=changed)
+
+
 def test_nnunet_pools_to_maps_of_four_to_seven_voxels():
     assert [n_poolings(size) for size in (32, 48, 64, 96, 128)] == [3, 3, 4, 4, 5]
 
