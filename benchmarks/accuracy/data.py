@@ -67,8 +67,8 @@ class DataSet:
         For people.
     classes
         Names of the classes 1, 2, ...
-    mirror
-        Whether patches may be mirrored.
+    mirror, turn
+        Whether patches may be mirrored, and turned by right angles.
     scans
         Makes the scans from the folder of shared data.
     greatest_patch
@@ -80,6 +80,7 @@ class DataSet:
     title: str
     classes: tuple[str, ...]
     mirror: bool
+    turn: bool
     scans: Callable[[Path, Setting], Iterator[Scan]]
     greatest_patch: int = 10_000
     unit: str = "um"
@@ -188,18 +189,21 @@ DATA_SETS = {
         "Phantoms with the organs of real flies, split by fly",
         tuple(label.name for label in CLASSES[1:]),
         True,
+        True,
         fly_phantoms,
     ),
     "mouse_heads": DataSet(
         "Mouse heads with silver labels, split by strain",
         ("cranium", "right mandible", "left mandible", "atlas vertebra", "endocast"),
         False,
+        True,
         mouse_heads,
     ),
     "weave": DataSet(
         "Carbon weave, two ends of one scan",
         ("yarn A", "yarn B"),
         True,
+        False,
         weave,
         greatest_patch=WEAVE_PATCH,
         unit="voxels",

@@ -106,9 +106,7 @@ class _Loop:
 
     def _batches(self, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
         config = self.config
-        augmentation = Augmentation(
-            config.deform, config.mirror, config.synthetic, config.augmentation
-        )
+        augmentation = Augmentation.of(config)
         batches = Batches(self.sampler, config.batch_size, (config.seed, 0, 0))
         drawn = augmentation.drawn_size(config.patch_size)
         for batch in read_ahead(lambda step: batches.draw(step, drawn), steps):

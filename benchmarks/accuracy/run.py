@@ -35,6 +35,7 @@ def budget(run: Run, setting: Setting, device: str) -> TrainingConfig:
         stage1_steps=setting.steps - joint,
         joint_steps=joint,
         mirror=data_set.mirror,
+        turn=data_set.turn,
         seed=run.seed,
         device=device,
     )

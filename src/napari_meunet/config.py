@@ -157,9 +157,10 @@ class TrainingConfig(Frozen):
         Whether intensities are scaled by the percentiles of each scan. False feeds raw
         grey values of 8 bits, as the notebook does.
     augmentation
-        ``"full"`` flips and turns by right angles always, changes the grey values, and
-        bends a fraction `deform`; ``"affine"`` turns and scales a fraction `deform`,
-        and does no more, as the notebook does (cell 2).
+        ``"full"`` flips and turns by right angles always, as far as `mirror` and
+        `turn` allow it, changes the grey values, and bends a fraction `deform`;
+        ``"affine"`` turns and scales a fraction `deform`, and does no more, as the
+        notebook does (cell 2).
     deform
         Fraction of patches that are turned, zoomed and, if the augmentation is full,
         bent by any amount.
@@ -168,6 +169,9 @@ class TrainingConfig(Frozen):
         contrasts and artefacts; 1 learns from label maps alone.
     mirror
         Whether patches may be mirrored. False if classes differ by their side alone.
+    turn
+        Whether patches may be turned by right angles. False if classes differ by their
+        direction alone, or all scans lie alike.
     patience
         None trains all steps. A number keeps, in each phase, the weights that were
         best on the validation scans, and ends it after so many validations without
@@ -205,6 +209,7 @@ class TrainingConfig(Frozen):
     deform: Annotated[float, Field(ge=0, le=1)] = 0.3
     synthetic: Annotated[float, Field(ge=0, le=1)] = 0.0
     mirror: bool = True
+    turn: bool = True
     patience: PositiveInt | None = None
     validation_steps: PositiveInt = 250
     seed: NonNegativeInt = 0

@@ -300,6 +300,8 @@ def _add_choices(parser: Parser) -> None:
 SWITCHES = {
     "mirror": "show the scans mirrored, too; --no-mirror for classes that differ by "
     "their side alone, such as left and right",
+    "turn": "show the scans turned by right angles, too; --no-turn for classes that "
+    "differ by their direction alone, such as fibres, or where all scans lie alike",
     "normalise": "scale grey values by the percentiles of each scan; --no-normalise "
     "takes them as they are, from scans of 8 bits that are all alike",
     "measured_statistics": "measure the statistics of the grey values anew at the end "

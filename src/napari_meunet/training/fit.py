@@ -101,9 +101,7 @@ class Fit:
         self._data = data
         self._config = config
         self._state = state
-        self._augmentation = Augmentation(
-            config.deform, config.mirror, config.synthetic, config.augmentation
-        )
+        self._augmentation = Augmentation.of(config)
         self._saved = time.monotonic()
 
     def run(

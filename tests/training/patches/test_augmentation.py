@@ -46,6 +46,18 @@ def test_a_body_is_only_mirrored_where_that_is_allowed(mirror):
     assert found == ({1, -1} if mirror else {handedness(CORNER)})
 
 
+@pytest.mark.parametrize(("mirror", "n_orientations"), [(True, 8), (False, 1)])
+def test_a_body_keeps_its_direction_where_turning_is_not_allowed(
+    mirror, n_orientations
+):
+    augmentation = Augmentation(0, mirror=mirror, turn=False)
+    image = (CORNER > 0).float()[None, None]
+    moved = [augmentation.apply(image, CORNER[None], 8, s)[1][0] for s in range(60)]
+    longest_along_x = {int((m == 4).any(0).any(0).sum()) for m in moved}
+    assert longest_along_x == {7}
+    assert len({m.numpy().tobytes() for m in moved}) == n_orientations
+
+
 def test_a_deformed_ball_stays_where_its_labels_are():
     augmentation = Augmentation(1, mirror=True)
     drawn = augmentation.drawn_size(32)

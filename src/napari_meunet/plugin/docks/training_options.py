@@ -159,6 +159,13 @@ def _images() -> list[Widget]:
             tooltip="switch it off if classes differ by their side alone, such as left "
             "and right",
         ),
+        CheckBox(
+            name="turn",
+            label=" ",
+            text="show turned images, too",
+            tooltip="turned by right angles; switch it off if classes differ by their "
+            "direction alone, such as fibres, or if all scans lie alike",
+        ),
         FloatSpinBox(
             name="synthetic",
             label="Made-up images",

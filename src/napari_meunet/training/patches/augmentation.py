@@ -3,12 +3,13 @@
 import math
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_meunet.config import TrainingConfig
 from napari_meunet.training.patches.affine import random_affine
 from napari_meunet.training.patches.grey import regrey
 from napari_meunet.training.patches.sparse import IGNORE
@@ -18,7 +19,7 @@ MARGIN = 1.25
 """A patch to be turned or zoomed is cut out so much larger."""
 
 GREATEST_TURN = math.radians(30)
-"""About a random axis; the right angles come on top."""
+"""About a random axis; right angles come on top where they are allowed."""
 
 GREATEST_ZOOM = 1.3
 """Along each axis for itself, up or down."""
@@ -28,6 +29,9 @@ CONTROL_POINTS = 6
 
 GREATEST_SHIFT = 0.06
 """Of a control point, as a fraction of the patch."""
+
+AXES = (-3, -2, -1)
+"""z, y, x."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,27 @@ class Augmentation:
         `napari_meunet.training.patches.grey`.
         ``"affine"`` does not, nor does it bend: see
         `napari_meunet.training.patches.affine`. It never mirrors.
+    turn
+        Whether a patch that is turned by right angles is as good as the original.
+        False for classes that differ by their direction alone, as fibres do.
     """
 
     deform: float
     mirror: bool
     synthetic: float = 0.0
     kind: Literal["full", "affine"] = "full"
+    turn: bool = True
+
+    @classmethod
+    def of(cls, config: TrainingConfig) -> Self:
+        """Return what a training asks for."""
+        return cls(
+            config.deform,
+            config.mirror,
+            config.synthetic,
+            config.augmentation,
+            config.turn,
+        )
 
     def drawn_size(self, size: int) -> int:
         """Return the edge of the patches to cut out for patches of edge `size`."""
@@ -102,26 +121,30 @@ class Augmentation:
             patch = _deformed(image, labels, size, generator)
         else:
             patch = _center(image, size), _center(labels, size)
-        return _turned(*patch, generator, mirror=self.mirror)
+        order, flips = self._orientation(generator)
+        image = patch[0].permute(0, *(a + 4 for a in order)).flip(flips)
+        labels = patch[1].permute(*(a + 3 for a in order)).flip(flips)
+        return image.contiguous(), labels.contiguous()
+
+    def _orientation(
+        self, generator: torch.Generator
+    ) -> tuple[tuple[int, ...], list[int]]:
+        """Return an order of the axes, and those to flip after that."""
+        orders = list(permutations(AXES)) if self.turn else [AXES]
+        order = orders[int(torch.randint(len(orders), (1,), generator=generator))]
+        flips = [a for a in AXES if _chance(generator, 0.5)]
+        if self.mirror:
+            return order, flips
+        if not self.turn:
+            return order, []
+        # a solid body turns with an even number of exchanges and flips
+        is_even = (len(flips) + _n_exchanges(order)) % 2 == 0
+        return order, flips if is_even else [a for a in AXES if a not in flips]
 
 
 def _center(patch: Tensor, size: int) -> Tensor:
     start = (patch.shape[-1] - size) // 2
     return patch[..., start : start + size, start : start + size, start : start + size]
-
-
-def _turned(
-    image: Tensor, labels: Tensor, generator: torch.Generator, *, mirror: bool
-) -> tuple[Tensor, Tensor]:
-    """Exchange and flip axes; without `mirror`, only as a solid body can turn."""
-    orders = list(permutations(range(-3, 0)))
-    order = orders[int(torch.randint(len(orders), (1,), generator=generator))]
-    flips = [a for a in range(-3, 0) if _chance(generator, 0.5)]
-    if not mirror and (len(flips) + _n_exchanges(order)) % 2:
-        flips = [a for a in range(-3, 0) if a not in flips]  # three more or less
-    image = image.permute(0, *(a + 4 for a in order)).flip(flips)
-    labels = labels.permute(*(a + 3 for a in order)).flip(flips)
-    return image.contiguous(), labels.contiguous()
 
 
 def _n_exchanges(order: tuple[int, ...]) -> int:
