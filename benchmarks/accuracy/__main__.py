@@ -36,8 +36,13 @@ def main() -> int:
         return 0
     failed = []
     if not options.report:
-        for name in options.data_sets:
-            prepare(name, setting, options.data, options.work)
+        prepared = {
+            name: prepare(name, setting, options.data, options.work)
+            for name in options.data_sets
+        }
+        from benchmarks.accuracy.intensity import write_intensity
+
+        write_intensity(prepared, results)
         failed = run_all(list(missing(options, setting, results)), setting, results)
     from benchmarks.accuracy.report import write_report
 

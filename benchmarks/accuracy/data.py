@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.settings import Setting
+from napari_meunet.config import Turn
 from napari_meunet.export.export import export_labels
 from napari_meunet.training.phantoms.phantom import CLASSES, make_phantom
 from napari_meunet.training.scans import LABELS_SUFFIX, labelled_scans, open_pair
@@ -67,8 +68,10 @@ class DataSet:
         For people.
     classes
         Names of the classes 1, 2, ...
-    mirror, turn
-        Whether patches may be mirrored, and turned by right angles.
+    mirror
+        Whether patches may be mirrored.
+    turn
+        About which axes patches may be turned by right angles.
     scans
         Makes the scans from the folder of shared data.
     greatest_patch
@@ -80,7 +83,7 @@ class DataSet:
     title: str
     classes: tuple[str, ...]
     mirror: bool
-    turn: bool
+    turn: Turn
     scans: Callable[[Path, Setting], Iterator[Scan]]
     greatest_patch: int = 10_000
     unit: str = "um"
@@ -189,21 +192,21 @@ DATA_SETS = {
         "Phantoms with the organs of real flies, split by fly",
         tuple(label.name for label in CLASSES[1:]),
         True,
-        True,
+        "about_z",
         fly_phantoms,
     ),
     "mouse_heads": DataSet(
         "Mouse heads with silver labels, split by strain",
         ("cranium", "right mandible", "left mandible", "atlas vertebra", "endocast"),
         False,
-        True,
+        "about_z",
         mouse_heads,
     ),
     "weave": DataSet(
         "Carbon weave, two ends of one scan",
         ("yarn A", "yarn B"),
         True,
-        False,
+        "none",
         weave,
         greatest_patch=WEAVE_PATCH,
         unit="voxels",

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.accuracy.data import DATA_SETS, DataSet
+from benchmarks.accuracy.intensity import read_intensity
 from benchmarks.accuracy.results import Place, Result, load_all, significance, spread
 from benchmarks.accuracy.settings import NETWORKS
 
@@ -56,6 +57,9 @@ class Row:
 Table = dict[str, list[Row]]
 """Rows by name of the data set."""
 
+Greys = dict[str, dict[str, float]]
+"""Dice of grey values alone, by name of the data set and class."""
+
 
 def table_of(results: Sequence[Result]) -> Table:
     """Sort results into rows, in the order of `DATA_SETS` and `NETWORKS`."""
@@ -73,12 +77,12 @@ def table_of(results: Sequence[Result]) -> Table:
 def write_report(results: Path) -> None:
     """Write ``table.md`` and ``figure.png`` into the folder of the results."""
     found = load_all(results)
-    table = table_of(found)
-    (results / "table.md").write_text("\n".join(lines(table, found)) + "\n")
-    draw(table, results / "figure.png")
+    table, greys = table_of(found), read_intensity(results)
+    (results / "table.md").write_text("\n".join(lines(table, found, greys)) + "\n")
+    draw(table, greys, results / "figure.png")
 
 
-def lines(table: Table, results: Sequence[Result]) -> Iterator[str]:
+def lines(table: Table, results: Sequence[Result], greys: Greys) -> Iterator[str]:
     """Yield the table in Markdown, and what follows from it."""
     setting, machine = results[0].setting, results[0].machine
     yield f"# Accuracy, {setting['name']} setting"
@@ -91,9 +95,12 @@ def lines(table: Table, results: Sequence[Result]) -> Iterator[str]:
         f"Training and inference of the {len(results)} runs took {hours(results):.2f} "
         "hours on the clock."
     )
-    for rows in table.values():
+    for name, rows in table.items():
         yield from ("", f"## {rows[0].data_set.title}", "")
         yield from block(rows)
+        if name in greys:
+            alone = ", ".join(f"{each} {x:.3f}" for each, x in greys[name].items())
+            yield from ("", f"Grey values alone, the best ones of each class: {alone}.")
     yield from ("", "## What follows", "")
     yield from (f"- {claim}" for claim in claims(table))
 
@@ -186,7 +193,7 @@ def standing(ours: Row, best: Row) -> str:
     )
 
 
-def draw(table: Table, path: Path) -> None:
+def draw(table: Table, greys: Greys, path: Path) -> None:
     """Draw mean Dice and training memory: a column a data set, a line a network."""
     titles = {row.network: row.title for rows in table.values() for row in rows}
     networks = [name for name in NETWORKS if name in titles]
@@ -194,7 +201,11 @@ def draw(table: Table, path: Path) -> None:
     size = (4 * len(table) + 2, 0.7 * len(lines) + 2)
     canvas = Figure(figsize=size, layout="constrained")
     axes = canvas.subplots(2, len(table), squeeze=False, sharey=True)
-    for (dice, memory), rows in zip(axes.T, table.values(), strict=True):
+    for (dice, memory), (name, rows) in zip(axes.T, table.items(), strict=True):
+        if name in greys:
+            mean = fmean(greys[name].values())
+            dice.axvline(mean, color="black", linestyle=":", label="grey values alone")
+            dice.legend(fontsize=8)
         for row in rows:
             _draw_row(dice, memory, row, lines[row.network])
         dice.set_title(rows[0].data_set.title, fontsize=9)

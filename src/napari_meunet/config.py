@@ -19,6 +19,9 @@ from napari_meunet.errors import MeUNetError
 Shape = tuple[int, int, int]
 """Voxels along (z, y, x)."""
 
+Turn = Literal["any", "about_z", "none"]
+"""About which axes a scan may be turned by right angles."""
+
 
 class Frozen(BaseModel):
     """An immutable model that refuses unknown fields."""
@@ -170,8 +173,9 @@ class TrainingConfig(Frozen):
     mirror
         Whether patches may be mirrored. False if classes differ by their side alone.
     turn
-        Whether patches may be turned by right angles. False if classes differ by their
-        direction alone, or all scans lie alike.
+        About which axes patches may be turned by right angles: ``"any"``;
+        ``"about_z"`` if all scans stand alike on the stage that rotates about z; or
+        ``"none"`` if they lie alike, or classes differ by their direction alone.
     patience
         None trains all steps. A number keeps, in each phase, the weights that were
         best on the validation scans, and ends it after so many validations without
@@ -209,7 +213,7 @@ class TrainingConfig(Frozen):
     deform: Annotated[float, Field(ge=0, le=1)] = 0.3
     synthetic: Annotated[float, Field(ge=0, le=1)] = 0.0
     mirror: bool = True
-    turn: bool = True
+    turn: Turn = "any"
     patience: PositiveInt | None = None
     validation_steps: PositiveInt = 250
     seed: NonNegativeInt = 0

@@ -141,10 +141,14 @@ def test_a_folder_without_results_is_refused(tmp_path):
 def test_the_report_is_a_table_and_a_figure(tmp_path):
     write([result(), result("dynunet", dice=(0.5, 0.5), gibibytes=4)], tmp_path)
 
+    greys = {"weave": {"yarn A": 0.4, "yarn B": 0.25}}
+    (tmp_path / "intensity.json").write_text(json.dumps(greys))
+
     write_report(tmp_path)
 
     table = (tmp_path / "table.md").read_text().splitlines()
     assert "| post | 0.700 |  | 0.800 | 0.600 | 2.0 | 2.0 | 1.50 | 1.00 | 60 |" in next(
         line for line in table if line.startswith("| post")
     )
+    assert any(line.endswith("yarn A 0.400, yarn B 0.250.") for line in table)
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

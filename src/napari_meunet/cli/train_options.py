@@ -268,6 +268,12 @@ CHOICES = {
         ("plain", "weighted"),
         "weighted counts voxels of rare classes more",
     ),
+    "turn": (
+        ("any", "about_z", "none"),
+        "about which axes scans are turned by right angles, too; about_z where all "
+        "stand upright, none where they lie alike or where classes differ by their "
+        "direction alone, such as fibres",
+    ),
     "augmentation": (
         ("full", "affine"),
         "full turns and mirrors all cubes, bends the fraction --deform of them and "
@@ -300,8 +306,6 @@ def _add_choices(parser: Parser) -> None:
 SWITCHES = {
     "mirror": "show the scans mirrored, too; --no-mirror for classes that differ by "
     "their side alone, such as left and right",
-    "turn": "show the scans turned by right angles, too; --no-turn for classes that "
-    "differ by their direction alone, such as fibres, or where all scans lie alike",
     "normalise": "scale grey values by the percentiles of each scan; --no-normalise "
     "takes them as they are, from scans of 8 bits that are all alike",
     "measured_statistics": "measure the statistics of the grey values anew at the end "

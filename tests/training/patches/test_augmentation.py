@@ -46,16 +46,27 @@ def test_a_body_is_only_mirrored_where_that_is_allowed(mirror):
     assert found == ({1, -1} if mirror else {handedness(CORNER)})
 
 
-@pytest.mark.parametrize(("mirror", "n_orientations"), [(True, 8), (False, 1)])
-def test_a_body_keeps_its_direction_where_turning_is_not_allowed(
-    mirror, n_orientations
-):
-    augmentation = Augmentation(0, mirror=mirror, turn=False)
+@pytest.mark.parametrize(
+    ("turn", "mirror", "n_ways"),
+    [
+        ("any", True, 48),
+        ("any", False, 24),
+        ("about_z", True, 16),
+        ("about_z", False, 4),
+        ("none", True, 8),
+        ("none", False, 1),
+    ],
+)
+def test_a_patch_lies_in_all_ways_that_are_allowed(turn, mirror, n_ways):
+    augmentation = Augmentation(0, mirror=mirror, turn=turn)
     image = (CORNER > 0).float()[None, None]
-    moved = [augmentation.apply(image, CORNER[None], 8, s)[1][0] for s in range(60)]
-    longest_along_x = {int((m == 4).any(0).any(0).sum()) for m in moved}
-    assert longest_along_x == {7}
-    assert len({m.numpy().tobytes() for m in moved}) == n_orientations
+    moved = [augmentation.apply(image, CORNER[None], 8, s)[1][0] for s in range(400)]
+    assert len({m.numpy().tobytes() for m in moved}) == n_ways
+    assert {handedness(m) for m in moved} == {1, -1} if mirror else {1}
+    if turn != "any":
+        assert all((m == 2).any(2).any(1).sum() == 2 for m in moved)  # along z
+    if turn == "none":
+        assert all((m == 4).any(0).any(0).sum() == 7 for m in moved)  # along x
 
 
 def test_a_deformed_ball_stays_where_its_labels_are():

@@ -25,6 +25,12 @@ OWN = "own numbers of steps"
 
 PATCHES = (32, 48, 64, 96, 128, 160)
 
+TURNS = (
+    ("in all directions", "any"),
+    ("about z, scans stand upright", "about_z"),
+    ("none", "none"),
+)
+
 
 class TrainingOptions:
     """Edits a `TrainingConfig`; what it does not show stays as it was set.
@@ -159,12 +165,12 @@ def _images() -> list[Widget]:
             tooltip="switch it off if classes differ by their side alone, such as left "
             "and right",
         ),
-        CheckBox(
+        ComboBox(
             name="turn",
-            label=" ",
-            text="show turned images, too",
-            tooltip="turned by right angles; switch it off if classes differ by their "
-            "direction alone, such as fibres, or if all scans lie alike",
+            label="Turned images",
+            choices=TURNS,
+            tooltip="scans are shown turned by right angles, too; not where classes "
+            "differ by their direction alone, such as fibres",
         ),
         FloatSpinBox(
             name="synthetic",

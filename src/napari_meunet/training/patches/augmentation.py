@@ -2,14 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from itertools import permutations
+from functools import cache
+from itertools import combinations, permutations, product
 from typing import Literal, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_meunet.config import TrainingConfig
+from napari_meunet.config import TrainingConfig, Turn
 from napari_meunet.training.patches.affine import random_affine
 from napari_meunet.training.patches.grey import regrey
 from napari_meunet.training.patches.sparse import IGNORE
@@ -30,8 +31,12 @@ CONTROL_POINTS = 6
 GREATEST_SHIFT = 0.06
 """Of a control point, as a fraction of the patch."""
 
+Axes = tuple[int, ...]
 AXES = (-3, -2, -1)
 """z, y, x."""
+
+FREE: dict[Turn, Axes] = {"any": AXES, "about_z": AXES[1:], "none": ()}
+"""The axes that right angles may turn."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,8 @@ class Augmentation:
     deform
         Fraction of the patches that are turned, zoomed and bent by any amount.
     mirror
-        Whether a mirror image is as good as the original. False for classes that
-        differ by their side alone, as left and right do.
+        Whether a mirror image is as good as the original, about any plane between two
+        axes. False for classes that differ by their side alone, as left and right do.
     synthetic
         Fraction of the patches whose image is made up from their labels.
     kind
@@ -53,15 +58,15 @@ class Augmentation:
         ``"affine"`` does not, nor does it bend: see
         `napari_meunet.training.patches.affine`. It never mirrors.
     turn
-        Whether a patch that is turned by right angles is as good as the original.
-        False for classes that differ by their direction alone, as fibres do.
+        About which axes a patch may be turned by right angles: all, z alone, or
+        none, for classes that differ by their direction alone, as fibres do.
     """
 
     deform: float
     mirror: bool
     synthetic: float = 0.0
     kind: Literal["full", "affine"] = "full"
-    turn: bool = True
+    turn: Turn = "any"
 
     @classmethod
     def of(cls, config: TrainingConfig) -> Self:
@@ -121,25 +126,29 @@ class Augmentation:
             patch = _deformed(image, labels, size, generator)
         else:
             patch = _center(image, size), _center(labels, size)
-        order, flips = self._orientation(generator)
+        ways = orientations(self.turn, mirror=self.mirror)
+        order, flips = ways[int(torch.randint(len(ways), (1,), generator=generator))]
         image = patch[0].permute(0, *(a + 4 for a in order)).flip(flips)
         labels = patch[1].permute(*(a + 3 for a in order)).flip(flips)
         return image.contiguous(), labels.contiguous()
 
-    def _orientation(
-        self, generator: torch.Generator
-    ) -> tuple[tuple[int, ...], list[int]]:
-        """Return an order of the axes, and those to flip after that."""
-        orders = list(permutations(AXES)) if self.turn else [AXES]
-        order = orders[int(torch.randint(len(orders), (1,), generator=generator))]
-        flips = [a for a in AXES if _chance(generator, 0.5)]
-        if self.mirror:
-            return order, flips
-        if not self.turn:
-            return order, []
-        # a solid body turns with an even number of exchanges and flips
-        is_even = (len(flips) + _n_exchanges(order)) % 2 == 0
-        return order, flips if is_even else [a for a in AXES if a not in flips]
+
+@cache
+def orientations(turn: Turn, *, mirror: bool) -> list[tuple[Axes, Axes]]:
+    """Return how a patch may lie: an order of its axes, and those to flip after that.
+
+    A solid body turns with an even number of exchanges and flips.
+    """
+    free = FREE[turn]
+    orders = [(*AXES[: 3 - len(free)], *moved) for moved in permutations(free)]
+    flips = [each for n in range(4) for each in combinations(AXES, n)]
+    if mirror:
+        return list(product(orders, flips))
+    return [
+        (order, flipped)
+        for order, flipped in product(orders, flips)
+        if set(flipped) <= set(free) and (len(flipped) + _n_exchanges(order)) % 2 == 0
+    ]
 
 
 def _center(patch: Tensor, size: int) -> Tensor:
