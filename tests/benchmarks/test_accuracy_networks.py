@@ -42,10 +42,11 @@ def test_every_variant_takes_as_many_steps_as_the_others(name, data_set, setting
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
+        ("turned", {"turn": "any"}),
         ("undeformed", {"deform": 0.0}),
         ("affine", {"augmentation": "affine", "deform": 0.2}),
         ("raw", {"augmentation": "affine", "deform": 0.2, "normalise": False}),
-        ("frozen", {"stage2_steps": 300, "joint_steps": 0}),
+        ("frozen", {"stage2_steps": 1200, "joint_steps": 0}),
     ],
 )
 def test_a_recipe_differs_from_the_default_in_what_it_is_named_after(name, changed):
