@@ -48,8 +48,8 @@ class Augmentation:
     deform
         Fraction of the patches that are turned, zoomed and bent by any amount.
     mirror
-        Whether a mirror image is as good as the original, about any plane between two
-        axes. False for classes that differ by their side alone, as left and right do.
+        Whether a mirror image along any axis is as good as the original. False for
+        classes that differ by their side alone, as left and right do.
     synthetic
         Fraction of the patches whose image is made up from their labels.
     kind
