@@ -192,7 +192,7 @@ DATA_SETS = {
         "Phantoms with the organs of real flies, split by fly",
         tuple(label.name for label in CLASSES[1:]),
         True,
-        "about_z",
+        "any",
         fly_phantoms,
     ),
     "mouse_heads": DataSet(

@@ -117,7 +117,7 @@ VARIANTS: dict[str, Variant] = {
     "post": Variant("ours, post-concatenation"),
     "expanded": Variant("ours, post, with expanded patches", expansion=1.5),
     "paper": Variant("ours, published recipe", recipe("paper"), expansion=1.5),
-    "turned": Variant("turned about all axes", {"turn": "any"}),
+    "upright": Variant("turned about z alone", {"turn": "about_z"}),
     "undeformed": Variant("no patch bent", {"deform": 0.0}),
     "affine": Variant("published augmentation", AFFINE),
     "raw": Variant("the same, raw grey values", {**AFFINE, "normalise": False}),

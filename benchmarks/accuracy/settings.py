@@ -62,7 +62,7 @@ features of 32 would be one voxel, which it cannot normalise; with 64, a step of
 as long as three of DynUNet."""
 
 RECIPES = (
-    "turned",
+    "upright",
     "undeformed",
     "affine",
     "raw",

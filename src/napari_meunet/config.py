@@ -174,8 +174,8 @@ class TrainingConfig(Frozen):
         Whether patches may be mirrored. False if classes differ by their side alone.
     turn
         About which axes patches may be turned by right angles: ``"any"``;
-        ``"about_z"`` if all scans stand alike on the stage that rotates about z; or
-        ``"none"`` if they lie alike, or classes differ by their direction alone.
+        ``"about_z"``, the axis of the rotation stage, if classes differ by which end
+        is up; or ``"none"`` if they differ by their direction alone, as fibres do.
     patience
         None trains all steps. A number keeps, in each phase, the weights that were
         best on the validation scans, and ends it after so many validations without

@@ -42,7 +42,7 @@ def test_every_variant_takes_as_many_steps_as_the_others(name, data_set, setting
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("turned", {"turn": "any"}),
+        ("upright", {"turn": "about_z"}),
         ("undeformed", {"deform": 0.0}),
         ("affine", {"augmentation": "affine", "deform": 0.2}),
         ("raw", {"augmentation": "affine", "deform": 0.2, "normalise": False}),

@@ -270,9 +270,9 @@ CHOICES = {
     ),
     "turn": (
         ("any", "about_z", "none"),
-        "about which axes scans are turned by right angles, too; about_z where all "
-        "stand upright, none where they lie alike or where classes differ by their "
-        "direction alone, such as fibres",
+        "about which axes scans are turned by right angles, too; about_z if classes "
+        "differ by which end is up, none if they differ by their direction alone, as "
+        "fibres do",
     ),
     "augmentation": (
         ("full", "affine"),

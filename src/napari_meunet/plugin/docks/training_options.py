@@ -27,7 +27,7 @@ PATCHES = (32, 48, 64, 96, 128, 160)
 
 TURNS = (
     ("in all directions", "any"),
-    ("about z, scans stand upright", "about_z"),
+    ("about z alone", "about_z"),
     ("none", "none"),
 )
 
@@ -169,8 +169,9 @@ def _images() -> list[Widget]:
             name="turn",
             label="Turned images",
             choices=TURNS,
-            tooltip="scans are shown turned by right angles, too; not where classes "
-            "differ by their direction alone, such as fibres",
+            tooltip="scans are shown turned by right angles, too; choose about z if "
+            "classes differ by which end is up, none if they differ by their direction "
+            "alone, as fibres do",
         ),
         FloatSpinBox(
             name="synthetic",
