@@ -1,5 +1,6 @@
 import csv
 import json
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import read_card
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.training.scans import spacing_range
+from napari_meunet.training.stepper import Stepper
 from napari_meunet.volume.volume import Volume
 
 pytestmark = pytest.mark.usefixtures("short_calibration")
@@ -130,6 +132,42 @@ def test_labels_without_scans_train_a_model_if_all_images_are_made_up(
     assert read_card(model).training[0].specimens == ("phantom_0003",)
     assert main(train(data, model, "--overwrite", "--synthetic", 1, "--hold-out", 1))
     assert "0 of them with scans" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_the_step_and_the_same_command_goes_on(
+    data, tmp_path, capsys, monkeypatch, number
+):
+    model, step, fractions = tmp_path / "own.safetensors", Stepper.step, []
+
+    def counted(stepper, image, labels, done):
+        if not fractions:
+            signal.raise_signal(number)  # in the midst of the first step
+        fractions.append(done)
+        return step(stepper, image, labels, done)
+
+    monkeypatch.setattr(Stepper, "step", counted)
+    assert main(train(data, model)) == 130
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "meunet: finishing this step; Ctrl-C again stops at once",
+        "meunet: interrupted; run the same command to go on",
+    ]
+    assert not model.exists()
+    assert main(train(data, model)) == 0
+    assert fractions == [0, 0.5, 0]  # two steps of stage 1, a joint one
+
+
+def test_a_second_interruption_does_not_wait_for_the_step(
+    data, tmp_path, capsys, monkeypatch
+):
+    def endless(*_):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the step goes on")
+
+    monkeypatch.setattr(Stepper, "step", endless)
+    assert main(train(data, tmp_path / "own.safetensors")) == 130
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_a_class_that_is_nowhere_is_named_and_training_goes_on(data, tmp_path, capsys):

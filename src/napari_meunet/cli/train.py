@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 
+from napari_meunet.cli.interruption import interrupted_between
 from napari_meunet.cli.parser import Subparsers
 from napari_meunet.cli.segment import segment_scan
 from napari_meunet.cli.terminal import remark, show
@@ -50,7 +51,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "where it stopped when the same command is given again.",
     )
     add_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, to_go_on="; run the same command to go on")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -66,8 +67,8 @@ def run(options: argparse.Namespace) -> None:
     card = _card(options, config, [image or labels for image, labels in pairs])
     if initial:
         card = card.model_copy(update={"command": initial.card.command + card.command})
-    steps = train(
-        pairs, config, card, options.output, initial=initial, validation=held_out
+    steps = interrupted_between(
+        train(pairs, config, card, options.output, initial=initial, validation=held_out)
     )
     if not is_first_process():
         deque(steps, maxlen=0)
