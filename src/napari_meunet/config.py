@@ -175,7 +175,8 @@ class TrainingConfig(Frozen):
     turn
         About which axes patches may be turned by right angles: ``"any"``;
         ``"about_z"``, the axis of the rotation stage, if classes differ by which end
-        is up; or ``"none"`` if they differ by their direction alone, as fibres do.
+        is up (without `mirror`, which turns it over, too); or ``"none"`` if they
+        differ by their direction alone, as fibres do.
     patience
         None trains all steps. A number keeps, in each phase, the weights that were
         best on the validation scans, and ends it after so many validations without

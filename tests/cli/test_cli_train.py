@@ -14,6 +14,8 @@ from napari_meunet.config import PRESETS, TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import read_card
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.log import read_log
+from napari_meunet.training.output import log_path
 from napari_meunet.training.scans import spacing_range
 from napari_meunet.training.stepper import Stepper
 from napari_meunet.volume.volume import Volume
@@ -148,13 +150,13 @@ def test_an_interruption_keeps_the_step_and_the_same_command_goes_on(
 
     monkeypatch.setattr(Stepper, "step", counted)
     assert main(train(data, model)) == 130
-    assert capsys.readouterr().err.splitlines()[-2:] == [
-        "meunet: finishing this step; Ctrl-C again stops at once",
-        "meunet: interrupted; run the same command to go on",
-    ]
+    hint = "meunet: interrupted; run the same command to go on"
+    assert capsys.readouterr().err.splitlines()[-1] == hint
     assert not model.exists()
     assert main(train(data, model)) == 0
     assert fractions == [0, 0.5, 0]  # two steps of stage 1, a joint one
+    logged = [row[:2] for row in read_log(log_path(model)) if row[2] == "loss"]
+    assert logged == [("stage 1", 1), ("stage 1", 2), ("both stages", 1)]
 
 
 def test_a_second_interruption_does_not_wait_for_the_step(

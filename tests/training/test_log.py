@@ -60,6 +60,13 @@ def test_a_row_that_was_cut_off_is_left_out_and_its_step_written_again(
     assert read_log(path)[1:] == [("stage 1", 4, "loss", 0.25)]
 
 
+def test_a_log_that_lost_everything_gets_its_header_again(tmp_path):
+    path = tmp_path / "log.csv"
+    path.touch()
+    list(logged_to_csv(steps(4, 4), path, append=True))
+    assert read_log(path) == [("stage 1", 4, "loss", 0.25)]
+
+
 def test_closing_the_log_closes_the_training(tmp_path):
     training = steps(1, 4)
     with closing(logged_to_csv(training, tmp_path / "a.csv", append=False)) as logged:

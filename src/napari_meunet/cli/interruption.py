@@ -1,10 +1,10 @@
 """Ctrl-C between two steps, so that what was done can be kept."""
 
+import os
 import signal
-from contextlib import closing
+from contextlib import closing, suppress
 from types import FrameType
 
-from napari_meunet.cli.terminal import remark
 from napari_meunet.progress import Steps
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -27,18 +27,20 @@ def interrupted_between(steps: Steps) -> Steps:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        remark("finishing this step; Ctrl-C again stops at once")
+        # what the program itself is writing may not be interrupted by `remark`
+        with suppress(OSError):
+            os.write(2, b"meunet: finishing this step; Ctrl-C again stops at once\n")
 
     before = {each: signal.getsignal(each) for each in SIGNALS}
-    heeded = [each for each in SIGNALS if before[each] != signal.SIG_IGN]
+    heeded = [each for each in SIGNALS if before[each] not in (signal.SIG_IGN, None)]
     for each in heeded:
         signal.signal(each, ask)
     try:
         with closing(steps):
             for step in steps:
+                yield step
                 if asked:
                     raise KeyboardInterrupt
-                yield step
     finally:
         for each in heeded:
             signal.signal(each, before[each])

@@ -271,8 +271,8 @@ CHOICES = {
     "turn": (
         ("any", "about_z", "none"),
         "about which axes scans are turned by right angles, too; about_z if classes "
-        "differ by which end is up, none if they differ by their direction alone, as "
-        "fibres do",
+        "differ by which end is up (with --no-mirror), none if they differ by their "
+        "direction alone, as fibres do",
     ),
     "augmentation": (
         ("full", "affine"),

@@ -19,7 +19,7 @@ def logged_to_csv(steps: Steps, path: Path, *, append: bool) -> Steps:
     A training that goes on appends to its file; where it had to repeat steps, the
     later rows hold.
     """
-    append = append and path.exists()
+    append = append and path.exists() and bool(_whole_rows(path))
     with writing(path):
         if append:
             os.truncate(path, len(_whole_rows(path)))
@@ -43,9 +43,9 @@ def read_log(path: Path) -> list[tuple[str, int, str, float]]:
     """
     if not path.exists():
         return []
-    rows = csv.reader(StringIO(_whole_rows(path).decode("utf-8"), newline=""))
-    next(rows, None)
-    return [(phase, int(step), name, float(value)) for phase, step, name, value in rows]
+    text = StringIO(_whole_rows(path).decode("utf-8"), newline="")
+    rows = [row for row in csv.reader(text) if len(row) == len(COLUMNS)]
+    return [(row[0], int(row[1]), row[2], float(row[3])) for row in rows[1:]]
 
 
 def _whole_rows(path: Path) -> bytes:
