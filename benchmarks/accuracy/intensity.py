@@ -1,8 +1,7 @@
-"""How well grey values alone tell the classes apart: below that, nothing was learnt.
+"""How well grey values alone tell the classes apart.
 
-Every class gets the set of grey values that suits it best, chosen on the training
-scans, and may share them with others. So no rule that looks at single voxels is better
-on all scans together.
+Every class gets the set of grey values that suits it best, and may share them with
+others: on the training scans together, no rule that looks at single voxels is better.
 """
 
 import json

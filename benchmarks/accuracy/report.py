@@ -197,8 +197,8 @@ def draw(table: Table, greys: Greys, path: Path) -> None:
     """Draw mean Dice and training memory: a column a data set, a line a network."""
     titles = {row.network: row.title for rows in table.values() for row in rows}
     networks = [name for name in NETWORKS if name in titles]
-    lines = {name: -i for i, name in enumerate(networks)}
-    size = (4 * len(table) + 2, 0.7 * len(lines) + 2)
+    heights = {name: -i for i, name in enumerate(networks)}
+    size = (4 * len(table) + 2, 0.7 * len(heights) + 2)
     canvas = Figure(figsize=size, layout="constrained")
     axes = canvas.subplots(2, len(table), squeeze=False, sharey=True)
     for (dice, memory), (name, rows) in zip(axes.T, table.items(), strict=True):
@@ -207,19 +207,19 @@ def draw(table: Table, greys: Greys, path: Path) -> None:
             dice.axvline(mean, color="black", linestyle=":", label="grey values alone")
             dice.legend(fontsize=8)
         for row in rows:
-            _draw_row(dice, memory, row, lines[row.network])
+            _draw_row(dice, memory, row, heights[row.network])
         dice.set_title(rows[0].data_set.title, fontsize=9)
         dice.set_xlabel("mean Dice of each seed, and their mean")
         memory.set_xlabel("peak training memory (GiB)")
-    axes[0][0].set_yticks(list(lines.values()), [titles[name] for name in networks])
+    axes[0][0].set_yticks(list(heights.values()), [titles[name] for name in networks])
     canvas.savefig(path, dpi=150)
 
 
-def _draw_row(dice: Axes, memory: Axes, row: Row, line: int) -> None:
+def _draw_row(dice: Axes, memory: Axes, row: Row, height: int) -> None:
     color = "#d55e00" if row.results[0].is_ours else "#0072b2"
     seeds = [result.mean_dice(row.data_set.classes) for result in row.results]
-    dice.plot(seeds, [line] * len(seeds), ".", color=color, alpha=0.6)
-    dice.plot(fmean(seeds), line, "|", color=color, markersize=14, markeredgewidth=2)
-    memory.barh(line, row.training_bytes / GIB, height=0.6, color=color)
+    dice.plot(seeds, [height] * len(seeds), ".", color=color, alpha=0.6)
+    dice.plot(fmean(seeds), height, "|", color=color, markersize=14, markeredgewidth=2)
+    memory.barh(height, row.training_bytes / GIB, height=0.6, color=color)
     for axis in (dice, memory):
         axis.grid(axis="x", alpha=0.3)

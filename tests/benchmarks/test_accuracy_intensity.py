@@ -2,7 +2,7 @@ from itertools import chain, combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -19,8 +19,7 @@ def padded(few):
 @given(arrays(np.int64, (3, 6), elements=st.integers(0, 9)))
 def test_no_set_of_grey_values_is_better(few):
     counts = padded(few)
-    if not counts[1].any():
-        return
+    assume(counts[1].any())
     sets = chain.from_iterable(combinations(range(6), n) for n in range(1, 7))
 
     found = dice(counts, 1, best_greys(counts, 1))
