@@ -216,7 +216,7 @@ DATA_SETS = {
 
 def prepare(name: str, setting: Setting, data: Path, work: Path) -> Path:
     """Return the folder of a prepared data set; make it if it is not there yet."""
-    folder = work / setting.name / name
+    folder = work / setting.scans / name
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

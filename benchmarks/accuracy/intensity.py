@@ -44,16 +44,16 @@ def intensity_file(results: Path) -> Path:
 
 
 def dice_of_greys(prepared: Path, data_set: str) -> dict[str, float]:
-    """Return the mean Dice on the test scans by class."""
+    """Return the mean Dice by class on the test scans that hold it."""
     classes = DATA_SETS[data_set].classes
     pooled = np.sum(list(counted(prepared / "train", len(classes))), axis=0)
     tests = list(counted(prepared / "test", len(classes)))
     found = {}
     for value, name in enumerate(classes, start=1):
         greys = best_greys(pooled, value)
-        found[name] = fmean(
-            dice(scan, value, greys) for scan in tests if scan[value].any()
-        )
+        holding = [scan for scan in tests if scan[value].any()]
+        if holding:
+            found[name] = fmean(dice(scan, value, greys) for scan in holding)
     return found
 
 

@@ -43,7 +43,7 @@ class Variant:
     is_joint: bool = True
 
     def learn(self, task: Task, folder: Path) -> int:
-        """Train stage 1, then both stages."""
+        """Train as `config` says, and leave one model of all stages."""
         config = self.config(task.config)
         classes = named_classes(task.classes)
         network = new_network(len(classes), config)
@@ -117,7 +117,6 @@ VARIANTS: dict[str, Variant] = {
     "post": Variant("ours, post-concatenation"),
     "expanded": Variant("ours, post, with expanded patches", expansion=1.5),
     "paper": Variant("ours, published recipe", recipe("paper"), expansion=1.5),
-    "upright": Variant("turned about z alone", {"turn": "about_z"}),
     "undeformed": Variant("no patch bent", {"deform": 0.0}),
     "affine": Variant("published augmentation", AFFINE),
     "raw": Variant("the same, raw grey values", {**AFFINE, "normalise": False}),

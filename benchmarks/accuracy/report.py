@@ -189,7 +189,7 @@ def standing(ours: Row, best: Row) -> str:
     behind = best.dice[0] - ours.dice[0]
     return (
         f"{title} is {behind:.3f} below {best.title}, which has the "
-        f"best mean Dice, {best.dice[0]:.3f}; {word} worse (p = {p:.2g})"
+        f"best mean Dice, {best.dice[0]:.3f}; {word} worse (p = {p:.2g}, not corrected)"
     )
 
 

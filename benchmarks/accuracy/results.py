@@ -43,6 +43,8 @@ class Result:
         Of the network.
     setting
         What was spent on it.
+    budget
+        What that makes on this data set, the values of `TrainingConfig`.
     parameters
         Of the network.
     training, inference
@@ -59,6 +61,7 @@ class Result:
     title: str
     is_ours: bool
     setting: dict[str, Any]
+    budget: dict[str, Any]
     parameters: int
     training: dict[str, float]
     inference: dict[str, float]

@@ -65,6 +65,7 @@ def execute(
         "title": network.title,
         "is_ours": run.network in VARIANTS,
         "setting": asdict(setting),
+        "budget": config.model_dump(mode="json"),
         "parameters": n_parameters,
         "training": asdict(training),
         "inference": asdict(inference),

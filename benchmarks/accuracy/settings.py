@@ -53,6 +53,12 @@ class Setting:
     threads: int
     jobs: int
 
+    @property
+    def scans(self) -> str:
+        """Name all that the scans depend on, for the folder where they are kept."""
+        shape = "x".join(map(str, self.phantom_shape))
+        return f"{self.n_phantoms}+{self.n_tested}_of_{shape}_shrink_{self.shrink}"
+
 
 OURS = ("stage1", "pre", "post", "expanded", "paper")
 SMALL_PEERS = ("dynunet", "basicunet", "segresnet")
@@ -62,7 +68,6 @@ features of 32 would be one voxel, which it cannot normalise; with 64, a step of
 as long as three of DynUNet."""
 
 RECIPES = (
-    "upright",
     "undeformed",
     "affine",
     "raw",

@@ -2,13 +2,14 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.accuracy.data import DATA_SETS
 from benchmarks.accuracy.loop import Objective
 from benchmarks.accuracy.networks import NETWORKS, VARIANTS
 from benchmarks.accuracy.peers import dynunet, n_poolings
 from benchmarks.accuracy.results import Run
 from benchmarks.accuracy.run import budget
 from benchmarks.accuracy.settings import NETWORKS as NAMES
-from benchmarks.accuracy.settings import SETTINGS
+from benchmarks.accuracy.settings import RECIPES, SETTINGS
 from napari_meunet.training.losses import segmentation_loss
 
 
@@ -26,7 +27,7 @@ def test_the_settings_know_all_networks_by_name():
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("data_set", ["phantoms", "weave"])
+@pytest.mark.parametrize("data_set", DATA_SETS)
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_every_variant_takes_as_many_steps_as_the_others(name, data_set, setting):
     config = VARIANTS[name].config(
@@ -42,7 +43,6 @@ def test_every_variant_takes_as_many_steps_as_the_others(name, data_set, setting
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("upright", {"turn": "about_z"}),
         ("undeformed", {"deform": 0.0}),
         ("affine", {"augmentation": "affine", "deform": 0.2}),
         ("raw", {"augmentation": "affine", "deform": 0.2, "normalise": False}),
@@ -55,6 +55,16 @@ def test_a_recipe_differs_from_the_default_in_what_it_is_named_after(name, chang
     default, config = (VARIANTS[each].config(given) for each in ("post", name))
 
     assert config == default.model_copy(update=changed)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("data_set", DATA_SETS)
+def test_no_recipe_is_the_default_under_another_name(name, data_set):
+    given = budget(Run(data_set, name, 0), SETTINGS["recipe"], device="cpu")
+
+    default, config = (VARIANTS[each].config(given) for each in ("post", name))
+
+    assert config != default
 
 
 def test_nnunet_pools_to_maps_of_four_to_seven_voxels():
