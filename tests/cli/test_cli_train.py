@@ -143,8 +143,8 @@ def test_an_interruption_keeps_the_step_and_the_same_command_goes_on(
     model, step, fractions = tmp_path / "own.safetensors", Stepper.step, []
 
     def counted(stepper, image, labels, done):
-        if not fractions:
-            signal.raise_signal(number)  # in the midst of the first step
+        if len(fractions) == 1:
+            signal.raise_signal(number)  # in the midst of the second step
         fractions.append(done)
         return step(stepper, image, labels, done)
 
@@ -159,17 +159,29 @@ def test_an_interruption_keeps_the_step_and_the_same_command_goes_on(
     assert logged == [("stage 1", 1), ("stage 1", 2), ("both stages", 1)]
 
 
-def test_a_second_interruption_does_not_wait_for_the_step(
+def test_before_the_first_step_an_interruption_takes_effect_at_once(
     data, tmp_path, capsys, monkeypatch
 ):
     def endless(*_):
         signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("the step goes on")
+        pytest.fail("the preparation goes on")
 
     monkeypatch.setattr(Stepper, "step", endless)
     assert main(train(data, tmp_path / "own.safetensors")) == 130
-    assert "interrupted" in capsys.readouterr().err
+    assert capsys.readouterr().err == "meunet: interrupted\n"
+
+
+def test_a_complete_model_is_said_to_be_so(data, tmp_path, capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_meunet.cli.train._overlaps", interrupt)
+    others = phantoms(tmp_path / "others", capsys, seed=4)
+    model = tmp_path / "own.safetensors"
+    assert main(train(data, model, "--validation", others)) == 130
+    hint = f"meunet: interrupted; {model} is complete, measure it with meunet evaluate"
+    assert capsys.readouterr().err.splitlines()[-1] == hint
+    assert load_checkpoint(model).card.training
 
 
 def test_a_class_that_is_nowhere_is_named_and_training_goes_on(data, tmp_path, capsys):

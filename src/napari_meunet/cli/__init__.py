@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"meunet: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(f"meunet: interrupted{options.to_go_on}\n")
+        sys.stderr.write(f"meunet: interrupted{options.to_go_on(options)}\n")
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as head, has left
         sys.stderr.close()
@@ -54,5 +54,5 @@ def _parser() -> Parser:
     subparsers = parser.add_subparsers(title="commands", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
-    parser.set_defaults(to_go_on="")  # said of commands that can
+    parser.set_defaults(to_go_on=lambda _: "")  # said of commands that can
     return parser

@@ -61,8 +61,8 @@ def add_parser(subparsers: Subparsers) -> None:
         help="let the model write over voxels that a person has corrected",
     )
     add_json(parser)
-    to_go_on = "; run the same command, without --restart, to go on"
-    parser.set_defaults(run=run, to_go_on=to_go_on)
+    hint = "; run the same command, without --restart, to go on"
+    parser.set_defaults(run=run, to_go_on=lambda _: hint)
 
 
 def _add_engine(parser: Parser) -> None:

@@ -51,7 +51,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "where it stopped when the same command is given again.",
     )
     add_options(parser)
-    parser.set_defaults(run=run, to_go_on="; run the same command to go on")
+    parser.set_defaults(run=run, to_go_on=_to_go_on)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -77,6 +77,15 @@ def run(options: argparse.Namespace) -> None:
     print(options.output)
     for name, value in _validated(options.output, held_out, config.device).items():
         print(f"{name:32}  {value:.4f}")
+
+
+def _to_go_on(options: argparse.Namespace) -> str:
+    """Say what an interruption has left."""
+    if state_path(options.output).exists():
+        return "; run the same command to go on"
+    if options.output.exists():
+        return f"; {options.output} is complete, measure it with meunet evaluate"
+    return ""
 
 
 def _specimens(

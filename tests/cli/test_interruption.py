@@ -1,0 +1,104 @@
+"""Signals are raised in this process: the handlers are the ones under test."""
+
+import signal
+
+import pytest
+
+from napari_meunet.cli import interruption
+from napari_meunet.cli.interruption import interrupted_between
+from napari_meunet.progress import Progress
+
+N_STEPS = 4
+
+
+class Training:
+    """Steps that note which were taken, and whether their work was kept."""
+
+    def __init__(self, signals):
+        self.signals = signals
+        self.taken, self.kept = [], False
+
+    def steps(self):
+        try:
+            for i in range(N_STEPS + 1):  # the last round is what follows the steps
+                for number in self.signals.get(i, ()):
+                    signal.raise_signal(number)
+                if i < N_STEPS:
+                    self.taken.append(i)
+                    yield Progress(i + 1, N_STEPS, "steps")
+        finally:
+            self.kept = True
+
+
+@pytest.fixture(autouse=True)
+def default_handlers():
+    before = {each: signal.getsignal(each) for each in interruption.SIGNALS}
+    for each in before:
+        signal.signal(each, signal.default_int_handler)
+    yield
+    for each, handler in before.items():
+        assert signal.getsignal(each) is signal.default_int_handler
+        signal.signal(each, handler)
+
+
+@pytest.mark.parametrize("number", interruption.SIGNALS)
+@pytest.mark.parametrize(("asked_in", "n_taken"), [(0, 0), (1, 2), (2, 3), (3, 4)])
+def test_the_step_under_way_is_finished_but_the_first(number, asked_in, n_taken):
+    training = Training({asked_in: [number]})
+
+    with pytest.raises(KeyboardInterrupt):
+        list(interrupted_between(training.steps()))
+
+    assert training.taken == list(range(n_taken))
+    assert training.kept
+
+
+def test_an_interruption_after_the_last_step_is_not_lost(capfd):
+    training = Training({N_STEPS: [signal.SIGINT]})
+
+    with pytest.raises(KeyboardInterrupt):
+        list(interrupted_between(training.steps()))
+
+    assert len(training.taken) == N_STEPS
+    assert "finishing this step" in capfd.readouterr().err
+
+
+def test_signals_of_one_moment_are_one():
+    training = Training({1: [signal.SIGINT, signal.SIGTERM, signal.SIGINT]})
+
+    with pytest.raises(KeyboardInterrupt):
+        list(interrupted_between(training.steps()))
+
+    assert training.taken == [0, 1]
+
+
+def test_a_later_one_does_not_wait_for_the_step(monkeypatch):
+    monkeypatch.setattr(interruption, "SAME", -1.0)
+    training = Training({1: [signal.SIGINT, signal.SIGINT]})
+
+    with pytest.raises(KeyboardInterrupt):
+        list(interrupted_between(training.steps()))
+
+    assert training.taken == [0]
+    assert training.kept
+
+
+def test_a_consumer_that_leaves_closes_the_steps():
+    training = Training({})
+    steps = interrupted_between(training.steps())
+    next(steps), next(steps)
+
+    steps.close()
+
+    assert training.kept
+
+
+def test_ignored_signals_stay_ignored():
+    training = Training({1: [signal.SIGTERM]})
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    list(interrupted_between(training.steps()))
+
+    assert len(training.taken) == N_STEPS
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
