@@ -1,6 +1,6 @@
 """The state of an unfinished training, so that it can go on where it stopped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
@@ -35,6 +35,8 @@ class TrainingState:
     averaged, optimiser
         State of the phase's moving average and of its optimiser; None before the
         first step.
+    precision
+        The same of fp16's loss scale; empty in other precisions.
     best
         Best mean Dice of the phase so far, and the averaged weights that reached it.
     n_failures
@@ -51,6 +53,7 @@ class TrainingState:
     cascade: Weights | None = None
     averaged: Weights | None = None
     optimiser: Weights | None = None
+    precision: Weights = field(default_factory=dict)
     best: tuple[float, Weights] | None = None
     n_failures: int = 0
     seconds: float = 0.0
