@@ -39,3 +39,18 @@ def test_voxels_without_a_label_count_on_neither_side():
     labels[0, 4:] = 1
     labels[3, 0, 0] = IGNORE  # a mark
     assert agreement(labels, reference, SPACING, 1) == expected
+
+
+def test_where_the_labelled_planes_end_there_is_no_surface():
+    reference = np.full((9, 10, 10), IGNORE, np.uint8)
+    for z in (2, 6):  # two painted planes of a bar along z
+        reference[z] = 0
+        reference[z, 2:8, 2:8] = 1
+    labels = np.zeros(reference.shape, np.uint8)
+    labels[:, 2:8, 3:9] = 1
+
+    (found,) = agreement(labels, reference, SPACING, tolerance=0.5).values()
+
+    assert found.surface_dice == 0.5  # of the outline of 20 voxels, 5 above, 5 below
+    assert found.hd95 == 1.0
+    assert found.volume_error == 0

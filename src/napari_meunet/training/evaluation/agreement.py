@@ -46,7 +46,8 @@ def agreement(
 ) -> dict[int, Agreement]:
     """Return the agreement of every class above 0 that either holds.
 
-    Voxels without a label (`IGNORE`) count as background on both sides.
+    Voxels without a label (`IGNORE`) on one side count on neither, and a class that
+    ends at them has no surface there: nobody knows whether it does end.
 
     Parameters
     ----------
@@ -66,6 +67,7 @@ def agreement(
     if IGNORE in counts:
         labels, reference = _Known(labels, reference), _Known(reference, labels)
         counts = overlap(labels, reference)
+        del counts[IGNORE]
     surfaces = surface_distances(labels, reference, spacing)
     return {
         value: Agreement(
@@ -80,7 +82,7 @@ def agreement(
 
 
 class _Known:
-    """Labels with background where they, or others of the same scan, have none."""
+    """Labels where others of the same scan have some, too, else `IGNORE`."""
 
     def __init__(self, planes: Planes, others: Planes) -> None:
         self._planes, self._others = planes, others
@@ -88,4 +90,4 @@ class _Known:
 
     def __getitem__(self, index: Any, /) -> NDArray[np.uint8]:
         found, others = checked(self._planes[index]), checked(self._others[index])
-        return np.where((found == IGNORE) | (others == IGNORE), 0, found)
+        return np.where(others == IGNORE, np.uint8(IGNORE), found)

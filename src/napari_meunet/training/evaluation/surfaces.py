@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from napari_meunet.training.evaluation.metrics import checked, require_same_shape
+from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.volume.volume import Planes
 
 OUTSIDE = -1
@@ -99,8 +100,8 @@ def surface_distances(
 def surface_voxels(labels: Planes) -> dict[int, NDArray[np.intp]]:
     """Return the positions ``(n, 3)`` of each class's voxels that touch another class.
 
-    Six neighbours count. A class that the edge of the scan cuts off has a surface
-    there, too.
+    Six neighbours count, and only voxels with a label do (`IGNORE`). A class that the
+    edge of the scan cuts off has a surface there, too.
     """
     outside = np.full(np.add(labels.shape[1:], 2), OUTSIDE, np.int16)
     found: dict[int, list[NDArray[np.intp]]] = {}
@@ -118,8 +119,8 @@ def surface_voxels(labels: Planes) -> dict[int, NDArray[np.intp]]:
         )
         touches = np.zeros(values.shape, bool)
         for neighbour in neighbours:
-            touches |= values != neighbour
-        y, x = np.nonzero(touches & (values > 0))
+            touches |= (values != neighbour) & (neighbour != IGNORE)
+        y, x = np.nonzero(touches & (values > 0) & (values != IGNORE))
         positions = np.stack((np.full_like(y, z), y, x), axis=1)
         for value in np.unique(values[y, x]).tolist():
             found.setdefault(value, []).append(positions[values[y, x] == value])
