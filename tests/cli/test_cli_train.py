@@ -175,7 +175,7 @@ def test_a_complete_model_is_said_to_be_so(data, tmp_path, capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_meunet.cli.train._overlaps", interrupt)
+    monkeypatch.setattr("napari_meunet.measurement._overlaps", interrupt)
     others = phantoms(tmp_path / "others", capsys, seed=4)
     model = tmp_path / "own.safetensors"
     assert main(train(data, model, "--validation", others)) == 130

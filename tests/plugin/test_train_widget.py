@@ -26,6 +26,7 @@ from napari_meunet.plugin.training import (
     request_path,
     train_as_asked,
 )
+from napari_meunet.progress import Progress
 from napari_meunet.training.output import log_path, state_path
 from napari_meunet.training.patches.sparse import only_painted_planes
 from napari_meunet.volume.open import open_volume
@@ -298,10 +299,35 @@ def test_a_folder_of_scans_is_learned_and_others_are_measured(
     widget.form.validation.path = tmp_path
     train(widget, qtbot)
     assert "model is in" in widget.result.text()
-    assert load_checkpoint(folder / "flies-model.safetensors").card.spacing is None
+    card = load_checkpoint(folder / "flies-model.safetensors").card
+    assert card.spacing is None
+    assert "Dice gut, mean of 1 scans" in card.metrics
     assert [step for step, _ in widget.dice.points("Dice ovary")] == [2, 3, 5]
     assert all(0 <= dice <= 1 for _, dice in widget.dice.points("Dice ovary"))
     assert "not learned from" in widget.caption.text()
+
+
+def test_a_model_that_is_complete_is_kept_though_its_measurement_is_cancelled(
+    widget, folder, voxels, tmp_path, monkeypatch, sure, qtbot
+):
+    def endless(*_):
+        while True:
+            yield Progress(0, 1, "planes", "measuring on scan 1 of 1")
+
+    monkeypatch.setattr("napari_meunet.measurement.measure_model", endless)
+    write_pair(tmp_path, "other", voxels[::-1])
+    widget.form.source.setCurrentText(FOLDER)
+    widget.form.folder.path = folder
+    widget.form.classes.setText("gut, ovary")
+    widget.form.validation.path = tmp_path
+    widget.form.options.value = TINY
+    widget.train.click()
+    measuring = "Complete: measuring on scan 1 of 1."
+    qtbot.waitUntil(lambda: plain(widget.result) == measuring, timeout=60_000)
+    widget.cancel.click()
+    wait_for_end(widget, qtbot)
+    assert "model is in" in widget.result.text()
+    assert load_checkpoint(folder / "flies-model.safetensors").card.training
 
 
 def test_it_starts_from_a_model_of_the_same_classes(widget, painted, model, qtbot):

@@ -3,16 +3,12 @@
 import argparse
 import shlex
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
-from statistics import fmean
 
 from napari_meunet.cli.interruption import interrupted_between
 from napari_meunet.cli.parser import Subparsers
-from napari_meunet.cli.segment import segment_scan
 from napari_meunet.cli.terminal import remark, show
 from napari_meunet.cli.train_options import (
     add_options,
@@ -20,14 +16,11 @@ from napari_meunet.cli.train_options import (
     n_held_out,
     training_config,
 )
-from napari_meunet.config import SegmentationConfig, TrainingConfig
+from napari_meunet.config import TrainingConfig
 from napari_meunet.export.export import require_absent
-from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import Card, IntensityRule
+from napari_meunet.network.card import Card, IntensityRule, read_card
 from napari_meunet.progress import Steps
-from napari_meunet.training.evaluation.metrics import Overlap, confusion
 from napari_meunet.training.output import log_path, require_writable, state_path
-from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.training.scans import (
     label_maps,
     labelled_scans,
@@ -56,6 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, measure on the validation scans, print the path and the figures."""
+    from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.train import is_first_process, train
 
@@ -74,8 +68,9 @@ def run(options: argparse.Namespace) -> None:
         deque(steps, maxlen=0)
         return
     show(_logged(_remarked(steps), options), "train")
+    show(measure_model(options.output, held_out, config.device), "measure")
     print(options.output)
-    for name, value in _validated(options.output, held_out, config.device).items():
+    for name, value in read_card(options.output).metrics.items():
         print(f"{name:32}  {value:.4f}")
 
 
@@ -150,46 +145,3 @@ def _card(
         licence=options.licence,
         command=(shlex.join(["meunet", *sys.argv[1:]]),),
     )
-
-
-def _validated(model: Path, scans: Scans, device: str) -> dict[str, float]:
-    """Segment the scans with the engine, put what it reaches on the card, return it."""
-    from napari_meunet.network.checkpoint import (
-        Checkpoint,
-        load_checkpoint,
-        save_checkpoint,
-    )
-
-    checkpoint = load_checkpoint(model)
-    organs = {label.value: label.name for label in checkpoint.card.classes[1:]}
-    found = [_overlaps(model, scan, reference, device) for scan, reference in scans]
-    metrics = {}
-    for value, name in organs.items():
-        rows = [row[value] for row in found]
-        for measure, figures in (
-            ("Dice", [row.dice for row in rows if row.dice is not None]),
-            ("IoU", [row.iou for row in rows if row.iou is not None]),
-        ):
-            if figures:
-                title = f"{measure} {name}, mean of {len(figures)} scans"
-                metrics[title] = round(fmean(figures), 4)
-    card = checkpoint.card.model_copy(update={"metrics": metrics})
-    save_checkpoint(Checkpoint(checkpoint.weights, card), model)
-    return metrics
-
-
-def _overlaps(
-    model: Path, scan: Volume, reference: Volume, device: str
-) -> dict[int, Overlap]:
-    """Return the overlap of every label value, of the voxels that have a label."""
-    with tempfile.TemporaryDirectory() as folder:
-        store_path = Path(folder) / "validation.meunet"
-        segment_scan(scan, str(model), SegmentationConfig(device=device), store_path)
-        with LabelStore.open(store_path, writable=False) as store:
-            counts = confusion(store.labels, reference.planes)
-    counts[:, IGNORE] = 0
-    in_labels, in_reference = counts.sum(axis=1), counts.sum(axis=0)
-    return {
-        value: Overlap(int(counts[value, value]), int(in_labels[value]), int(n))
-        for value, n in enumerate(in_reference)
-    }

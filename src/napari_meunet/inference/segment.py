@@ -1,6 +1,6 @@
 """Segmenting a volume: from a plan to labels on disk."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,7 +26,7 @@ from napari_meunet.inference.windows import PaperExecutor
 from napari_meunet.network.card import Card
 from napari_meunet.network.checkpoint import Checkpoint
 from napari_meunet.network.device import is_out_of_memory
-from napari_meunet.progress import Progress
+from napari_meunet.progress import Progress, Steps
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Volume
 
@@ -44,7 +44,7 @@ def segment(
     checkpoint: Checkpoint,
     config: SegmentationConfig,
     labels: LabelTarget,
-) -> Iterator[Progress]:
+) -> Steps:
     """Label `volume` plane by plane; closing the iterator stops, and a rerun goes on.
 
     What is finished stays finished: when the iterator is closed, when the process dies,
@@ -188,7 +188,7 @@ class _Run:
             if planes:
                 self.labels.mark_finished(column.name, planes)
 
-    def steps(self, plan: Plan, message: str) -> Generator[Progress, None, None]:
+    def steps(self, plan: Plan, message: str) -> Steps:
         """Label what is not finished yet."""
         yield self._progress(plan, message)
         blocks = self._blocks(plan)

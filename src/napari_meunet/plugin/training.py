@@ -123,12 +123,15 @@ class Watch:
         The latest.
     remark
         What a person should know of the scans; empty if nothing.
+    is_trained
+        Whether the model is complete.
     """
 
     def __init__(self) -> None:
         self.figures: deque[Figure] = deque()
         self.look: Look | None = None
         self.remark = ""
+        self.is_trained = False
 
     def take_look(self, look: "Look") -> None:
         """Keep a look."""
@@ -229,7 +232,9 @@ def discard(output: Path) -> None:
 
 
 def train_as_asked(task: Task, watch: Watch) -> Steps:
-    """Train; closing keeps the state, and the same task goes on with it.
+    """Train, then measure the model on the validation scans.
+
+    Closing keeps the state, and the same task goes on with it.
 
     Parameters
     ----------
@@ -244,6 +249,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
         As the engine, or if scans, labels or the model cannot be opened.
     """
     import_torch()
+    from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.scans import labelled_scans, open_pair
     from napari_meunet.training.train import train
@@ -252,7 +258,8 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     require_writable(output)
     initial = load_checkpoint(request.initial) if request.initial else None
     config = _config_for(request.config, initial)
-    held_out = labelled_scans(request.validation) if request.validation else []
+    validation = labelled_scans(request.validation) if request.validation else []
+    held_out = [open_pair(*pair) for pair in validation]
     named = initial.card.classes if initial else named_classes(request.class_names)
     pairs, classes = _pairs(task, named)
     steps = train(
@@ -261,7 +268,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
         _card(request, classes, initial, [scan for scan, _ in pairs]),
         output,
         initial=initial,
-        validation=[open_pair(*pair) for pair in held_out],
+        validation=held_out,
         show=watch.take_look,
     )
     course, goes_on = Course(config), state_path(output).exists()
@@ -275,6 +282,8 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     finally:
         if not state_path(output).exists():
             request_path(output).unlink(missing_ok=True)
+    watch.is_trained = True
+    yield from measure_model(output, held_out, config.device)
 
 
 def _remember(request: Request) -> None:

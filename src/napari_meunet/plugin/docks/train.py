@@ -218,7 +218,8 @@ class TrainWidget(Dock):
         self._job.start()
 
     def _show(self, progress: Progress) -> None:
-        self.result.say(self._stopping or f"Training: {progress.message}.")
+        title = "Complete" if self._watch.is_trained else "Training"
+        self.result.say(self._stopping or f"{title}: {progress.message}.")
         self.note.warn(self._watch.remark)
         figures = self._watch.figures
         self._draw([figures.popleft() for _ in range(len(figures))])
@@ -260,13 +261,14 @@ class TrainWidget(Dock):
             self._job.deleteLater()
         self._job = None
         output = self._output()
-        if self._discarding:
+        if self._watch.is_trained:
+            if ending is not Ending.FAILED:
+                self.result.say_where("The model is in", output)
+            self.segment.show()
+        elif self._discarding:
             discard(output)
             self._show_past(goes_on=False)
             self.result.say("Removed.")
-        elif ending is Ending.COMPLETE:
-            self.result.say_where("The model is in", output)
-            self.segment.show()
         elif ending is Ending.CANCELLED:
             self.result.say("Paused. Everything is kept.")
         self.form.lock(unfinished_request(output) is not None)

@@ -1,0 +1,101 @@
+"""What a new model reaches on scans that it did not learn from, for its card."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+
+from napari_meunet.config import LabelClass, SegmentationConfig
+from napari_meunet.inference.segment import segment
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.network.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from napari_meunet.progress import Steps
+from napari_meunet.training.evaluation.metrics import Overlap, confusion
+from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.volume.volume import Volume
+
+Overlaps = dict[int, Overlap]
+"""By label value."""
+
+
+def measure_model(
+    model: Path, scans: Sequence[tuple[Volume, Volume]], device: str
+) -> Steps:
+    """Segment scans and put Dice and IoU of every class on the model's card.
+
+    Both are means over the scans that hold a class, or were given it, of the voxels
+    that have a label.
+
+    Parameters
+    ----------
+    model
+        A checkpoint; its card is written when all scans are measured. With no scans
+        the card stays as it is.
+    scans
+        Scans that the model did not learn from, and their labels.
+    device
+        Where to compute, as in `SegmentationConfig`.
+
+    Yields
+    ------
+    Progress
+        Planes of the present scan.
+
+    Raises
+    ------
+    MeUNetError
+        If a scan and the machine do not go together.
+    """
+    if not scans:
+        return
+    checkpoint, config = load_checkpoint(model), SegmentationConfig(device=device)
+    found: list[Overlaps] = []
+    for number, (volume, truth) in enumerate(scans, start=1):
+        message = f"measuring on scan {number} of {len(scans)}"
+        with (
+            TemporaryDirectory(prefix="meunet-") as folder,
+            LabelStore.create(
+                Path(folder) / "labels", volume, checkpoint.card.classes
+            ) as store,
+            closing(segment(volume, checkpoint, config, store)) as steps,
+        ):
+            for step in steps:
+                yield replace(step, message=message)
+            found.append(_overlaps(store, truth))
+    metrics = _means(checkpoint.card.classes[1:], found)
+    card = checkpoint.card.model_copy(update={"metrics": metrics})
+    save_checkpoint(Checkpoint(checkpoint.weights, card), model)
+
+
+def _overlaps(store: LabelStore, truth: Volume) -> Overlaps:
+    """Return the overlap of every label value, of the voxels that have a label."""
+    counts = confusion(store.labels, truth.planes)
+    counts[:, IGNORE] = 0
+    in_labels, in_truth = counts.sum(axis=1), counts.sum(axis=0)
+    return {
+        value: Overlap(int(counts[value, value]), int(in_labels[value]), int(n))
+        for value, n in enumerate(in_truth)
+    }
+
+
+def _means(
+    classes: Sequence[LabelClass], found: Sequence[Overlaps]
+) -> dict[str, float]:
+    """Return the means by measure and class, as they stand on the card."""
+    means = {}
+    for label in classes:
+        rows = [overlaps[label.value] for overlaps in found]
+        for measure, figures in (
+            ("Dice", [row.dice for row in rows if row.dice is not None]),
+            ("IoU", [row.iou for row in rows if row.iou is not None]),
+        ):
+            if figures:
+                title = f"{measure} {label.name}, mean of {len(figures)} scans"
+                means[title] = round(fmean(figures), 4)
+    return means

@@ -1,0 +1,95 @@
+"""The model calls every voxel gut, so that its figures are known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from napari_meunet.measurement import measure_model
+from napari_meunet.network.card import Card, NetworkConfig, named_classes, read_card
+from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.checkpoint import (
+    Checkpoint,
+    save_checkpoint,
+)
+from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.volume.volume import Volume
+
+CLASSES = named_classes(("gut", "ovary", "brain"))
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A network that calls every voxel gut."""
+    network = NetworkConfig(
+        n_classes=4, features=(2,) * 5, refinement_features=(2,) * 3, fusion="none"
+    )
+    card = Card(
+        name="gut",
+        version="1",
+        network=network,
+        classes=CLASSES,
+        data="nothing",
+        licence="BSD-3-Clause",
+    )
+    cascade = Cascade(**network.model_dump())
+    head = cascade.stage1.conv_out
+    nn.init.zeros_(head.weight)
+    head.bias.data = torch.tensor([0.0, 1.0, 0.0, 0.0])
+    path = tmp_path / "gut.safetensors"
+    save_checkpoint(Checkpoint(cascade.state_dict(), card), path)
+    return path
+
+
+@pytest.fixture
+def scan(rng):
+    return Volume.from_array(rng.integers(0, 256, (9, 24, 24), dtype=np.uint8))
+
+
+def truth(*planes):
+    """Return labels with one value a plane."""
+    values = np.array(planes, np.uint8)[:, None, None]
+    return Volume.from_array(np.broadcast_to(values, (9, 24, 24)).copy())
+
+
+def test_figures_are_means_over_the_scans_that_hold_a_class(model, scan):
+    some_gut = truth(1, 1, 1, 1, 1, 0, 0, 0, IGNORE)
+    with_ovary = truth(2, 2, 1, 1, 1, 1, 1, 1, 1)
+
+    steps = list(
+        measure_model(model, [(scan, some_gut), (scan, with_ovary)], device="cpu")
+    )
+
+    assert steps[-1].message == "measuring on scan 2 of 2"
+    assert steps[-1].done == steps[-1].total
+    assert read_card(model).metrics == {
+        "Dice gut, mean of 2 scans": round((10 / 13 + 14 / 16) / 2, 4),
+        "IoU gut, mean of 2 scans": round((5 / 8 + 7 / 9) / 2, 4),
+        "Dice ovary, mean of 1 scans": 0,
+        "IoU ovary, mean of 1 scans": 0,
+    }
+
+
+def test_without_scans_the_card_stays_as_it_is(model):
+    before = model.read_bytes()
+
+    assert list(measure_model(model, [], "cpu")) == []
+
+    assert model.read_bytes() == before
+
+
+def test_one_that_is_broken_off_leaves_the_model_and_no_labels(
+    model, scan, tmp_path, monkeypatch
+):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    before = model.read_bytes()
+    steps = measure_model(model, [(scan, scan)], "cpu")
+    next(steps)
+    assert list(temporary.iterdir())
+
+    steps.close()
+
+    assert not list(temporary.iterdir())
+    assert model.read_bytes() == before
