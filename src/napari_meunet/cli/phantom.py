@@ -8,6 +8,7 @@ from napari_meunet.cli.parser import Parser, Subparsers, natural
 from napari_meunet.cli.terminal import show
 from napari_meunet.export.export import export_labels, require_absent
 from napari_meunet.training.phantoms.phantom import make_phantom
+from napari_meunet.training.phantoms.textures import FAMILIES
 from napari_meunet.training.scans import LABELS_SUFFIX
 from napari_meunet.volume.volume import Spacing
 
@@ -60,6 +61,13 @@ def _add_numbers(parser: Parser) -> None:
         help="all of them look like scans of one laboratory, another number of another "
         "one; if not given, each phantom has a contrast and artefacts of its own",
     )
+    parser.add_argument(
+        "--texture",
+        choices=FAMILIES,
+        default="noise",
+        help="what tissues are made of; nothing else of a phantom changes, so that a "
+        "model trained on one can be tested on the other (default %(default)s)",
+    )
 
 
 def _add_organs(parser: Parser) -> None:
@@ -91,6 +99,7 @@ def run(options: argparse.Namespace) -> None:
             organs=options.organs,
             split=options.split,
             scanner=options.scanner,
+            texture=options.texture,
         )
         spacing = Spacing(phantom.spacing, "phantom")
         arrays = phantom.image, phantom.labels

@@ -10,12 +10,7 @@ from scipy.ndimage import gaussian_filter
 from napari_meunet.config import Shape
 from napari_meunet.training.phantoms.anatomy import Tissue, TissueMap
 from napari_meunet.training.phantoms.body import Floats
-
-TILE = 96
-"""Edge of the periodic textures in voxels."""
-
-TEXTURES = ((0.8, 0.8, 0.8), (1.5, 1.5, 1.5), (3, 3, 3), (5, 0.9, 0.9))
-"""Filter widths of the textures: grains, granules, lumps and fibres along z."""
+from napari_meunet.training.phantoms.textures import TILE, Family, textures
 
 GREY: dict[Tissue, tuple[float, float]] = {
     Tissue.AIR: (8, 30),
@@ -45,7 +40,7 @@ GRAIN: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.NURSE_CELLS: (4, 16, 8, 0),
     Tissue.SHEATH: (3, 3, 0, 0),
 }
-"""Deviation of the grey value by each of `TEXTURES`."""
+"""Deviation of the grey value by each of `WIDTHS`."""
 
 
 SPECIMEN_CHANGE = 0.03
@@ -143,8 +138,13 @@ class Scanner:
         return grey
 
 
-def set_up_scanner(shape: Shape, rng: np.random.Generator) -> Scanner:
-    """Return a scanner with random contrast, sharpness, noise and artefacts."""
+def set_up_scanner(
+    shape: Shape, rng: np.random.Generator, family: Family = "noise"
+) -> Scanner:
+    """Return a scanner with random contrast, sharpness, noise and artefacts.
+
+    Textures of another family replace those of the default one, and nothing else.
+    """
     gain, offset = rng.uniform(0.85, 1.1), rng.uniform(0, 8)
     means = [offset + gain * rng.uniform(*GREY[tissue]) for tissue in Tissue]
     grains = np.array([GRAIN[tissue] for tissue in Tissue]).T
@@ -152,11 +152,11 @@ def set_up_scanner(shape: Shape, rng: np.random.Generator) -> Scanner:
     radii = int(np.hypot(*shape[1:]) / 2) + 1
     strong = rng.random(radii) < 0.1
     rings = rng.normal(0, 1, (3, radii)) * np.where(strong, 3, 1)
-    return Scanner(
+    scanner = Scanner(
         shape=shape,
         means=np.array(means, np.float32),
         grains=grains.astype(np.float32),
-        tiles=tuple(periodic_texture(width, rng) for width in TEXTURES),
+        tiles=textures("noise", rng),
         blur=rng.uniform(0.4, 0.9),
         noise=rng.uniform(3, 16),
         noise_width=rng.uniform(0, 0.6),
@@ -164,13 +164,6 @@ def set_up_scanner(shape: Shape, rng: np.random.Generator) -> Scanner:
         rings=(rings * rng.uniform(0, 2)).astype(np.float32),
         waves=np.column_stack([rng.uniform(0, 2, 3), rng.uniform(0, 1, 3)]),
     )
-
-
-def periodic_texture(
-    width: tuple[float, float, float], rng: np.random.Generator
-) -> Floats:
-    """Return filtered noise of deviation 1 that continues across its borders."""
-    noise = rng.standard_normal((TILE, TILE, TILE), np.float32)
-    texture: Floats = gaussian_filter(noise, width, mode="wrap")
-    texture /= texture.std()
-    return texture
+    if family == "noise":
+        return scanner
+    return replace(scanner, tiles=textures(family, rng.spawn(1)[0]))

@@ -18,6 +18,7 @@ from napari_meunet.training.phantoms.appearance import set_up_scanner
 from napari_meunet.training.phantoms.body import place
 from napari_meunet.training.phantoms.enlarge import enlarge
 from napari_meunet.training.phantoms.meshes import Split, fly_names
+from napari_meunet.training.phantoms.textures import Family
 
 CLASSES = (
     LabelClass(value=0, name="background", color="#000000"),
@@ -64,6 +65,7 @@ def make_phantom(
     organs: Path | None = None,
     split: Split = "train",
     scanner: int | None = None,
+    texture: Family = "noise",
 ) -> Phantom:
     """Return a synthetic fly scan; the same arguments give the same bytes.
 
@@ -84,6 +86,9 @@ def make_phantom(
         Phantoms with the same number look like the scans of one laboratory: one
         contrast and sharpness, small changes from fly to fly. None gives each phantom
         a scanner of its own.
+    texture
+        Family of the textures of tissues; nothing else depends on it. Models are
+        trained on ``"noise"``, so that ``"cells"`` show whether they rely on it.
 
     Raises
     ------
@@ -103,7 +108,7 @@ def make_phantom(
     tissue = draw_anatomy(place(shape, factor, anatomy_rng), anatomy_rng, fly)
     if factor > 1:
         tissue = enlarge(tissue, factor, shape, len(Tissue))
-    image = scan(tissue, scan_rng, scanner)
+    image = scan(tissue, scan_rng, scanner, texture)
     labels = np.empty(shape, np.uint8)
     for z in range(shape[0]):
         labels[z] = LABEL_OF_TISSUE[tissue[z]]
@@ -112,7 +117,10 @@ def make_phantom(
 
 
 def scan(
-    tissue: TissueMap, rng: np.random.Generator, number: int | None = None
+    tissue: TissueMap,
+    rng: np.random.Generator,
+    number: int | None = None,
+    texture: Family = "noise",
 ) -> NDArray[np.uint8]:
     """Return the picture uint8 ``(z, y, x)`` of a tissue map, made slab by slab.
 
@@ -120,9 +128,9 @@ def scan(
     """
     z, y, x = tissue.shape
     if number is None:
-        scanner = set_up_scanner((z, y, x), rng)
+        scanner = set_up_scanner((z, y, x), rng, texture)
     else:
-        scanner = set_up_scanner((z, y, x), np.random.default_rng(number))
+        scanner = set_up_scanner((z, y, x), np.random.default_rng(number), texture)
         scanner = scanner.for_specimen(rng)
     margin = scanner.margin()
     image = np.empty(tissue.shape, np.uint8)
