@@ -125,6 +125,7 @@ VARIANTS: dict[str, Variant] = {
     "weighted": Variant("weighted cross-entropy", {"cross_entropy": "weighted"}),
     "frozen": Variant("stage 2 on a frozen stage 1", is_joint=False),
     "constant": Variant("constant rate", {"schedule": "constant"}),
+    "faster": Variant("rate 0.002", {"learning_rate": 0.002}),
     "last": Variant("last weights", {"averaging": 0.0}),
     "running": Variant("running statistics", {"measured_statistics": False}),
 }

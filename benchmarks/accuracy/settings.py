@@ -76,6 +76,7 @@ RECIPES = (
     "weighted",
     "frozen",
     "constant",
+    "faster",
     "last",
     "running",
 )

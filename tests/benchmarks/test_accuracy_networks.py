@@ -46,6 +46,7 @@ def test_every_variant_takes_as_many_steps_as_the_others(name, data_set, setting
         ("undeformed", {"deform": 0.0}),
         ("affine", {"augmentation": "affine", "deform": 0.2}),
         ("raw", {"augmentation": "affine", "deform": 0.2, "normalise": False}),
+        ("faster", {"learning_rate": 0.002}),
         ("frozen", {"stage2_steps": 1200, "joint_steps": 0}),
     ],
 )
