@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from napari_meunet.config import SegmentationConfig
 from napari_meunet.measurement import measure_model
 from napari_meunet.network.card import Card, NetworkConfig, named_classes, read_card
 from napari_meunet.network.cascade import Cascade
@@ -12,9 +13,10 @@ from napari_meunet.network.checkpoint import (
     Checkpoint,
     save_checkpoint,
 )
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.volume.volume import Volume
 
+CONFIG = SegmentationConfig(device="cpu")
 CLASSES = named_classes(("gut", "ovary", "brain"))
 
 
@@ -56,9 +58,8 @@ def test_figures_are_means_over_the_scans_that_hold_a_class(model, scan):
     some_gut = truth(1, 1, 1, 1, 1, 0, 0, 0, IGNORE)
     with_ovary = truth(2, 2, 1, 1, 1, 1, 1, 1, 1)
 
-    steps = list(
-        measure_model(model, [(scan, some_gut), (scan, with_ovary)], device="cpu")
-    )
+    pairs = [(scan, some_gut), (scan, with_ovary)]
+    steps = list(measure_model(model, pairs, CONFIG))
 
     assert steps[-1].message == "measuring on scan 2 of 2"
     assert steps[-1].done == steps[-1].total
@@ -73,23 +74,18 @@ def test_figures_are_means_over_the_scans_that_hold_a_class(model, scan):
 def test_without_scans_the_card_stays_as_it_is(model):
     before = model.read_bytes()
 
-    assert list(measure_model(model, [], "cpu")) == []
+    assert list(measure_model(model, [], CONFIG)) == []
 
     assert model.read_bytes() == before
 
 
-def test_one_that_is_broken_off_leaves_the_model_and_no_labels(
-    model, scan, tmp_path, monkeypatch
-):
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+def test_one_that_is_broken_off_leaves_the_model_and_no_labels(model, scan, tmp_path):
     before = model.read_bytes()
-    steps = measure_model(model, [(scan, scan)], "cpu")
+    steps = measure_model(model, [(scan, scan)], CONFIG)
     next(steps)
-    assert list(temporary.iterdir())
+    assert len(list(tmp_path.iterdir())) == 2
 
     steps.close()
 
-    assert not list(temporary.iterdir())
+    assert list(tmp_path.iterdir()) == [model]
     assert model.read_bytes() == before

@@ -44,7 +44,8 @@ class Result:
     setting
         What was spent on it.
     budget
-        What that makes on this data set, the values of `TrainingConfig`.
+        What that makes on this data set: `TrainingConfig`, before a variant of ours
+        changes its part.
     parameters
         Of the network.
     training, inference
@@ -112,23 +113,30 @@ def load_all(folder: Path) -> list[Result]:
     Raises
     ------
     ValueError
-        If there are none, or not all were run with the same setting.
+        If there are none, or not all were run with the same setting, and those of a
+        data set with the same budget.
     """
     results = [Result.load(path) for path in sorted(folder.glob("*/*.json"))]
     if not results:
         raise ValueError(f"a folder must hold results, got none in {folder}")
-    settings = {_budget(result) for result in results}
-    if len(settings) > 1:
-        raise ValueError(
-            f"results must be of one setting to be compared, got {len(settings)} in "
-            f"{folder}; remove the older ones"
-        )
+    _require_one({_without(r.setting, "networks", "seeds") for r in results}, folder)
+    for name in {result.data_set for result in results}:
+        of_it = [result for result in results if result.data_set == name]
+        _require_one({_without(r.budget, "seed", "device") for r in of_it}, folder)
     return results
 
 
-def _budget(result: Result) -> str:
+def _require_one(spent: set[str], folder: Path) -> None:
+    if len(spent) > 1:
+        raise ValueError(
+            f"results must be of one setting to be compared, got {len(spent)} in "
+            f"{folder}; remove the older ones"
+        )
+
+
+def _without(values: dict[str, Any], *names: str) -> str:
     """Return what must be alike in results to be compared."""
-    parts = {k: v for k, v in result.setting.items() if k not in {"networks", "seeds"}}
+    parts = {name: value for name, value in values.items() if name not in names}
     return json.dumps(parts, sort_keys=True)
 
 

@@ -55,7 +55,7 @@ class Setting:
 
     @property
     def scans(self) -> str:
-        """Name all that the scans depend on, for the folder where they are kept."""
+        """Name what the scans depend on in a setting, for the folder they are in."""
         shape = "x".join(map(str, self.phantom_shape))
         return f"{self.n_phantoms}+{self.n_tested}_of_{shape}_shrink_{self.shrink}"
 

@@ -16,16 +16,12 @@ from napari_meunet.network.checkpoint import (
     save_checkpoint,
 )
 from napari_meunet.progress import Steps
-from napari_meunet.training.evaluation.metrics import Overlap, confusion
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.evaluation.metrics import Overlap, overlap
 from napari_meunet.volume.volume import Volume
-
-Overlaps = dict[int, Overlap]
-"""By label value."""
 
 
 def measure_model(
-    model: Path, scans: Sequence[tuple[Volume, Volume]], device: str
+    model: Path, scans: Sequence[tuple[Volume, Volume]], config: SegmentationConfig
 ) -> Steps:
     """Segment scans and put Dice and IoU of every class on the model's card.
 
@@ -39,8 +35,8 @@ def measure_model(
         the card stays as it is.
     scans
         Scans that the model did not learn from, and their labels.
-    device
-        Where to compute, as in `SegmentationConfig`.
+    config
+        How to segment.
 
     Yields
     ------
@@ -54,12 +50,14 @@ def measure_model(
     """
     if not scans:
         return
-    checkpoint, config = load_checkpoint(model), SegmentationConfig(device=device)
-    found: list[Overlaps] = []
+    checkpoint = load_checkpoint(model)
+    values = [label.value for label in checkpoint.card.classes[1:]]
+    found: list[dict[int, Overlap]] = []
     for number, (volume, truth) in enumerate(scans, start=1):
         message = f"measuring on scan {number} of {len(scans)}"
         with (
-            TemporaryDirectory(prefix="meunet-") as folder,
+            # on a disk with room for the model, which /tmp may not be
+            TemporaryDirectory(prefix=".meunet-", dir=model.parent) as folder,
             LabelStore.create(
                 Path(folder) / "labels", volume, checkpoint.card.classes
             ) as store,
@@ -67,25 +65,14 @@ def measure_model(
         ):
             for step in steps:
                 yield replace(step, message=message)
-            found.append(_overlaps(store, truth))
+            found.append(overlap(store.labels, truth.planes, values))
     metrics = _means(checkpoint.card.classes[1:], found)
     card = checkpoint.card.model_copy(update={"metrics": metrics})
     save_checkpoint(Checkpoint(checkpoint.weights, card), model)
 
 
-def _overlaps(store: LabelStore, truth: Volume) -> Overlaps:
-    """Return the overlap of every label value, of the voxels that have a label."""
-    counts = confusion(store.labels, truth.planes)
-    counts[:, IGNORE] = 0
-    in_labels, in_truth = counts.sum(axis=1), counts.sum(axis=0)
-    return {
-        value: Overlap(int(counts[value, value]), int(in_labels[value]), int(n))
-        for value, n in enumerate(in_truth)
-    }
-
-
 def _means(
-    classes: Sequence[LabelClass], found: Sequence[Overlaps]
+    classes: Sequence[LabelClass], found: Sequence[dict[int, Overlap]]
 ) -> dict[str, float]:
     """Return the means by measure and class, as they stand on the card."""
     means = {}

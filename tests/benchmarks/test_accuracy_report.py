@@ -134,6 +134,19 @@ def test_results_of_different_budgets_are_not_mixed(tmp_path):
         load_all(tmp_path)
 
 
+def test_results_that_were_turned_otherwise_are_not_mixed(tmp_path):
+    turned, other = result(budget={"turn": "any", "seed": 0}), result("dynunet")
+    alike = result("vnet", seed=1, budget={"turn": "any", "seed": 1})
+    elsewhere = result(data_set="phantoms", budget={"turn": "none"})
+    write([turned, alike, elsewhere], tmp_path)
+    assert len(load_all(tmp_path)) == 3
+    other.budget["turn"] = "none"
+    write([other], tmp_path)
+
+    with pytest.raises(ValueError, match="one setting"):
+        load_all(tmp_path)
+
+
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(ValueError, match="none"):
         load_all(tmp_path)

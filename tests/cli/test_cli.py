@@ -339,6 +339,18 @@ def test_phantom_shapes_and_seeds_are_said_on_the_command_line(tmp_path, capsys)
     assert not np.array_equal(first, second)
 
 
+def test_phantoms_of_another_texture_have_the_same_labels(tmp_path, capsys):
+    pictures, labels = [], []
+    for texture in ("noise", "cells"):
+        folder = tmp_path / texture
+        arguments = ("phantom", "-o", folder, "--shape", 32, 32, 32)
+        printed(capsys, *arguments, "--texture", texture)
+        pictures.append(tifffile.imread(folder / "phantom_0000.tif"))
+        labels.append(tifffile.imread(folder / "phantom_0000_labels.tif"))
+    assert np.array_equal(*labels)
+    assert not np.array_equal(*pictures)
+
+
 def test_the_doctor_names_versions_and_the_device(capsys):
     assert main(["doctor"]) in (0, 1)
     output = capsys.readouterr().out

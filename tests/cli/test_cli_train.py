@@ -167,7 +167,9 @@ def test_before_the_first_step_an_interruption_takes_effect_at_once(
         pytest.fail("the preparation goes on")
 
     monkeypatch.setattr(Stepper, "step", endless)
-    assert main(train(data, tmp_path / "own.safetensors")) == 130
+    model = tmp_path / "own.safetensors"
+    model.write_bytes(b"an older model")
+    assert main(train(data, model, "--overwrite")) == 130
     assert capsys.readouterr().err == "meunet: interrupted\n"
 
 
@@ -175,11 +177,11 @@ def test_a_complete_model_is_said_to_be_so(data, tmp_path, capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_meunet.measurement._overlaps", interrupt)
+    monkeypatch.setattr("napari_meunet.measurement.overlap", interrupt)
     others = phantoms(tmp_path / "others", capsys, seed=4)
     model = tmp_path / "own.safetensors"
     assert main(train(data, model, "--validation", others)) == 130
-    hint = f"meunet: interrupted; {model} is complete, measure it with meunet evaluate"
+    hint = f"meunet: interrupted; {model} is complete, but was not measured"
     assert capsys.readouterr().err.splitlines()[-1] == hint
     assert load_checkpoint(model).card.training
 

@@ -12,22 +12,28 @@ N_STEPS = 4
 
 
 class Training:
-    """Steps that note which were taken, and whether their work was kept."""
+    """Steps that note which were taken, and whether their work was kept.
+
+    Like those of a real training, they keep it when they are closed.
+    """
 
     def __init__(self, signals):
         self.signals = signals
         self.taken, self.kept = [], False
+        self.steps = self._steps()
 
-    def steps(self):
+    def _steps(self):
         try:
+            yield Progress(0, N_STEPS, "steps", "the plan")
             for i in range(N_STEPS + 1):  # the last round is what follows the steps
                 for number in self.signals.get(i, ()):
                     signal.raise_signal(number)
                 if i < N_STEPS:
                     self.taken.append(i)
-                    yield Progress(i + 1, N_STEPS, "steps")
-        finally:
+                    yield Progress(i + 1, N_STEPS, "steps", "", {"loss": 0.5})
+        except GeneratorExit:
             self.kept = True
+            raise
 
 
 @pytest.fixture(autouse=True)
@@ -42,22 +48,32 @@ def default_handlers():
 
 
 @pytest.mark.parametrize("number", interruption.SIGNALS)
-@pytest.mark.parametrize(("asked_in", "n_taken"), [(0, 0), (1, 2), (2, 3), (3, 4)])
-def test_the_step_under_way_is_finished_but_the_first(number, asked_in, n_taken):
+@pytest.mark.parametrize("asked_in", [1, 2, 3])
+def test_the_step_under_way_is_finished_and_kept(number, asked_in):
     training = Training({asked_in: [number]})
 
     with pytest.raises(KeyboardInterrupt):
-        list(interrupted_between(training.steps()))
+        list(interrupted_between(training.steps))
 
-    assert training.taken == list(range(n_taken))
+    assert training.taken == list(range(asked_in + 1))
     assert training.kept
+
+
+@pytest.mark.parametrize("number", interruption.SIGNALS)
+def test_while_no_step_is_done_none_is_waited_for(number):
+    training = Training({0: [number]})
+
+    with pytest.raises(KeyboardInterrupt):
+        list(interrupted_between(training.steps))
+
+    assert training.taken == []
 
 
 def test_an_interruption_after_the_last_step_is_not_lost(capfd):
     training = Training({N_STEPS: [signal.SIGINT]})
 
     with pytest.raises(KeyboardInterrupt):
-        list(interrupted_between(training.steps()))
+        list(interrupted_between(training.steps))
 
     assert len(training.taken) == N_STEPS
     assert "finishing this step" in capfd.readouterr().err
@@ -67,25 +83,24 @@ def test_signals_of_one_moment_are_one():
     training = Training({1: [signal.SIGINT, signal.SIGTERM, signal.SIGINT]})
 
     with pytest.raises(KeyboardInterrupt):
-        list(interrupted_between(training.steps()))
+        list(interrupted_between(training.steps))
 
     assert training.taken == [0, 1]
 
 
 def test_a_later_one_does_not_wait_for_the_step(monkeypatch):
-    monkeypatch.setattr(interruption, "SAME", -1.0)
+    monkeypatch.setattr(interruption, "SECONDS_OF_ONE_SIGNAL", -1.0)
     training = Training({1: [signal.SIGINT, signal.SIGINT]})
 
     with pytest.raises(KeyboardInterrupt):
-        list(interrupted_between(training.steps()))
+        list(interrupted_between(training.steps))
 
     assert training.taken == [0]
-    assert training.kept
 
 
 def test_a_consumer_that_leaves_closes_the_steps():
     training = Training({})
-    steps = interrupted_between(training.steps())
+    steps = interrupted_between(training.steps)
     next(steps), next(steps)
 
     steps.close()
@@ -97,7 +112,7 @@ def test_ignored_signals_stay_ignored():
     training = Training({1: [signal.SIGTERM]})
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    list(interrupted_between(training.steps()))
+    list(interrupted_between(training.steps))
 
     assert len(training.taken) == N_STEPS
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN

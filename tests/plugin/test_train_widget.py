@@ -307,26 +307,41 @@ def test_a_folder_of_scans_is_learned_and_others_are_measured(
     assert "not learned from" in widget.caption.text()
 
 
-def test_a_model_that_is_complete_is_kept_though_its_measurement_is_cancelled(
-    widget, folder, voxels, tmp_path, monkeypatch, sure, qtbot
-):
-    def endless(*_):
-        while True:
-            yield Progress(0, 1, "planes", "measuring on scan 1 of 1")
+def measuring(*_):
+    while True:
+        yield Progress(0, 1, "planes", "measuring on scan 1 of 1")
 
-    monkeypatch.setattr("napari_meunet.measurement.measure_model", endless)
-    write_pair(tmp_path, "other", voxels[::-1])
+
+def failing(*_):
+    yield Progress(0, 1, "planes", "measuring on scan 1 of 1")
+    raise MeUNetError("the disk is full")
+
+
+@pytest.mark.parametrize(
+    ("measurement", "reason"),
+    [(measuring, "it was not wanted."), (failing, "the disk is full.")],
+)
+def test_a_model_that_is_complete_is_kept_though_it_is_not_measured(
+    widget, folder, monkeypatch, qtbot, measurement, reason
+):
+    """Skipping the measurement asks nothing: there is nothing to lose."""
+    monkeypatch.setattr("napari_meunet.measurement.measure_model", measurement)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: pytest.fail("asked"))
     widget.form.source.setCurrentText(FOLDER)
     widget.form.folder.path = folder
     widget.form.classes.setText("gut, ovary")
-    widget.form.validation.path = tmp_path
     widget.form.options.value = TINY
     widget.train.click()
-    measuring = "Complete: measuring on scan 1 of 1."
-    qtbot.waitUntil(lambda: plain(widget.result) == measuring, timeout=60_000)
-    widget.cancel.click()
+    if measurement is measuring:
+        said = "Complete: measuring on scan 1 of 1."
+        qtbot.waitUntil(lambda: plain(widget.result) == said, timeout=60_000)
+        assert not widget.pause.isVisibleTo(widget)
+        assert widget.cancel.text() == "Skip measuring"
+        widget.cancel.click()
     wait_for_end(widget, qtbot)
     assert "model is in" in widget.result.text()
+    assert plain(widget.note) == f"It was not measured: {reason}"
+    assert widget.segment.isVisibleTo(widget)
     assert load_checkpoint(folder / "flies-model.safetensors").card.training
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.losses import class_weights, dice_loss, segmentation_loss
-from napari_meunet.training.patches.sparse import IGNORE
 
 
 def certain(labels: torch.Tensor, n_classes: int) -> torch.Tensor:

@@ -4,6 +4,7 @@ from torch import nn
 
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.stage import statistics_kept
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.losses import segmentation_loss
 from napari_meunet.training.objectives import (
     STAGE1_SHARE,
@@ -12,7 +13,6 @@ from napari_meunet.training.objectives import (
     Stage2Objective,
     half_labels,
 )
-from napari_meunet.training.patches.sparse import IGNORE
 
 
 @pytest.fixture

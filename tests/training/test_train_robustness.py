@@ -11,8 +11,8 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.output import state_path
-from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.training.state import TrainingState
 from napari_meunet.training.stepper import Stepper
 from napari_meunet.training.train import train

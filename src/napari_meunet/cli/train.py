@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 from napari_meunet.cli.interruption import interrupted_between
 from napari_meunet.cli.parser import Subparsers
@@ -16,7 +17,7 @@ from napari_meunet.cli.train_options import (
     n_held_out,
     training_config,
 )
-from napari_meunet.config import TrainingConfig
+from napari_meunet.config import SegmentationConfig, TrainingConfig
 from napari_meunet.export.export import require_absent
 from napari_meunet.network.card import Card, IntensityRule, read_card
 from napari_meunet.progress import Steps
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace) -> None:
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.train import is_first_process, train
 
+    options.written_before = _written(options.output)
     require_writable(options.output)
     require_absent(options.output, overwrite=options.overwrite)
     config = training_config(options)
@@ -68,8 +70,9 @@ def run(options: argparse.Namespace) -> None:
         deque(steps, maxlen=0)
         return
     show(_logged(_remarked(steps), options), "train")
-    show(measure_model(options.output, held_out, config.device), "measure")
-    print(options.output)
+    print(options.output, flush=True)
+    how = SegmentationConfig(device=config.device, memory=config.memory)
+    show(measure_model(options.output, held_out, how), "measure")
     for name, value in read_card(options.output).metrics.items():
         print(f"{name:32}  {value:.4f}")
 
@@ -78,9 +81,14 @@ def _to_go_on(options: argparse.Namespace) -> str:
     """Say what an interruption has left."""
     if state_path(options.output).exists():
         return "; run the same command to go on"
-    if options.output.exists():
-        return f"; {options.output} is complete, measure it with meunet evaluate"
+    if _written(options.output) != options.written_before:
+        return f"; {options.output} is complete, but was not measured"
     return ""
+
+
+def _written(path: Path) -> int | None:
+    """Return when a file was written, None if there is none."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _specimens(

@@ -20,6 +20,7 @@ from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
 from napari_meunet.network.device import (
     choose_device,
     computes_bf16,
+    free_on_cuda,
     is_out_of_memory,
 )
 from napari_meunet.network.meunet import FEATURES
@@ -103,7 +104,7 @@ def _tried_out(device: torch.device, asked: str) -> Machine:
         name=_name(device),
         precision=precision,
         host_free=host_free,
-        device_free=torch.cuda.mem_get_info(device)[0] if on_cuda else host_free,
+        device_free=free_on_cuda(device) if on_cuda else host_free,
         rate=measured_rate(device, precision),
     )
 

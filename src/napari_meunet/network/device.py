@@ -1,4 +1,4 @@
-"""Which device computes, in which precisions, and whether its memory is full."""
+"""Which device computes, in which precisions, and how full its memory is."""
 
 import torch
 
@@ -37,6 +37,12 @@ def computes_bf16(device: torch.device) -> bool:
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     return False
+
+
+def free_on_cuda(device: torch.device) -> int:
+    """Return the bytes free on a CUDA device, with those that torch keeps for reuse."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,7 +10,12 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 
 from napari_meunet.atomic import replacing, writing
-from napari_meunet.config import Frozen, LabelClass, TrainingConfig
+from napari_meunet.config import (
+    Frozen,
+    LabelClass,
+    SegmentationConfig,
+    TrainingConfig,
+)
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, IntensityRule, named_classes
 from napari_meunet.plugin.layers import (
@@ -124,7 +129,9 @@ class Watch:
     remark
         What a person should know of the scans; empty if nothing.
     is_trained
-        Whether the model is complete.
+        Whether the model is complete, and only its measurement may follow.
+    unmeasured
+        Why it could not be measured; empty if it could.
     """
 
     def __init__(self) -> None:
@@ -132,6 +139,7 @@ class Watch:
         self.look: Look | None = None
         self.remark = ""
         self.is_trained = False
+        self.unmeasured = ""
 
     def take_look(self, look: "Look") -> None:
         """Keep a look."""
@@ -179,7 +187,7 @@ def mark_as_empty(labels: Labels, z: int | None) -> None:
         If `z` is None or no plane of the labels, they cannot be painted on, or
         something is painted there.
     """
-    from napari_meunet.training.patches.sparse import IGNORE
+    from napari_meunet.training.label_values import IGNORE
 
     data = labels.data
     if labels.multiscale or data.ndim != 3 or not labels.editable:
@@ -283,7 +291,11 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
         if not state_path(output).exists():
             request_path(output).unlink(missing_ok=True)
     watch.is_trained = True
-    yield from measure_model(output, held_out, config.device)
+    how = SegmentationConfig(device=config.device, memory=config.memory)
+    try:
+        yield from measure_model(output, held_out, how)
+    except MeUNetError as error:  # the model is good all the same
+        watch.unmeasured = str(error)
 
 
 def _remember(request: Request) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.label_values import IGNORE
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From logits ``(n, n_classes, z, y, x)`` and labels ``(n, z, y, x)`` to a scalar."""

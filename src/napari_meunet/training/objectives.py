@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.meunet import MeUNet
 from napari_meunet.network.stage import statistics_kept
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.losses import Loss, segmentation_loss
 from napari_meunet.training.memory.step import Phase
-from napari_meunet.training.patches.sparse import IGNORE
 
 STAGE1_SHARE = 0.5
 """Weight of the losses of stage 1 while both stages learn together (our choice)."""

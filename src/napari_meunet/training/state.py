@@ -35,8 +35,8 @@ class TrainingState:
     averaged, optimiser
         State of the phase's moving average and of its optimiser; None before the
         first step.
-    precision
-        The same of fp16's loss scale; empty in other precisions.
+    loss_scale
+        What fp16 multiplies the loss by, and since when; empty in other precisions.
     best
         Best mean Dice of the phase so far, and the averaged weights that reached it.
     n_failures
@@ -53,7 +53,7 @@ class TrainingState:
     cascade: Weights | None = None
     averaged: Weights | None = None
     optimiser: Weights | None = None
-    precision: Weights = field(default_factory=dict)
+    loss_scale: dict[str, Any] = field(default_factory=dict)
     best: tuple[float, Weights] | None = None
     n_failures: int = 0
     seconds: float = 0.0

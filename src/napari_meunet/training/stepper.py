@@ -69,8 +69,8 @@ class Stepper:
         if state.averaged and state.optimiser:
             self.average.load_state_dict(state.averaged)
             optimiser.load_state_dict(state.optimiser)
-        if state.precision:
-            fabric.strategy.precision.load_state_dict(state.precision)
+        if state.loss_scale:
+            fabric.strategy.precision.load_state_dict(state.loss_scale)
         wrapped: Any = fabric.setup(objective, optimiser)
         self._loss, self._optimiser = wrapped
 
@@ -112,7 +112,7 @@ class Stepper:
         """Put into the state what the next step depends on."""
         state.averaged = self.average.state_dict()
         state.optimiser = self._optimiser.state_dict()
-        state.precision = self._fabric.strategy.precision.state_dict()
+        state.loss_scale = self._fabric.strategy.precision.state_dict()
 
     def finish(self, best: tuple[float, Weights] | None) -> None:
         """Give the objective the best weights if they are known, else the average."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_meunet.training.evaluation.agreement import Agreement, agreement
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.label_values import IGNORE
 
 SPACING = (3.0, 2.0, 1.0)
 
@@ -54,3 +54,12 @@ def test_where_the_labelled_planes_end_there_is_no_surface():
     assert found.surface_dice == 0.5  # of the outline of 20 voxels, 5 above, 5 below
     assert found.hd95 == 1.0
     assert found.volume_error == 0
+
+
+def test_a_class_that_ends_nowhere_has_no_surface():
+    reference = np.full((5, 6, 6), IGNORE, np.uint8)
+    reference[1:4, 1:4, 1:4] = 1  # marked by hand, and nothing around it
+
+    found = agreement(np.ones_like(reference), reference, SPACING, tolerance=1)
+
+    assert found == {1: Agreement(1, 1, 0, None, None)}

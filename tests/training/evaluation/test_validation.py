@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_meunet.training.evaluation.validation import validation_dice
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.volume.volume import Volume
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.augmentation import Augmentation
-from napari_meunet.training.patches.sparse import IGNORE
 
 CORNER = torch.zeros(8, 8, 8, dtype=torch.uint8)
 """Three arms of different length: its mirror image is another body."""

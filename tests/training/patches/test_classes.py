@@ -3,8 +3,8 @@ import pytest
 
 from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.classes import numbered
-from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.volume.volume import Volume
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.patches.windows import WindowSampler, kept_windows
 from napari_meunet.volume.volume import Volume

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.sampler import PatchSampler
-from napari_meunet.training.patches.sparse import IGNORE, only_painted_planes
+from napari_meunet.training.patches.sparse import only_painted_planes
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.volume.volume import Volume
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.augmentation import Augmentation
-from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.training.patches.synthesis import synthesised
 
 

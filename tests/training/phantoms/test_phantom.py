@@ -42,6 +42,18 @@ def test_seeds_give_different_flies(phantoms):
         assert (one.image != other.image).mean() > 0.5
 
 
+@pytest.mark.parametrize("scanner", [None, 5])
+def test_a_texture_changes_the_picture_and_nothing_else(scanner):
+    noise, cells = (
+        make_phantom(SHAPE, 3, scanner=scanner, texture=each)
+        for each in ("noise", "cells")
+    )
+    np.testing.assert_array_equal(noise.labels, cells.labels)
+    assert noise.spacing == cells.spacing
+    assert (noise.image != cells.image).mean() > 0.5
+    assert noise.image.mean() == pytest.approx(cells.image.mean(), rel=0.01)
+
+
 def test_a_scanner_changes_the_picture_and_not_the_fly(phantoms):
     same = make_phantom(SHAPE, 3, scanner=5)
     np.testing.assert_array_equal(same.labels, phantoms[3].labels)

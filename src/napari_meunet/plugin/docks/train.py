@@ -86,7 +86,7 @@ class TrainWidget(Dock):
             "also after napari was closed"
         )
         self.cancel = QPushButton("Cancel…", clicked=self._cancel)
-        self.cancel.setToolTip("stop and remove the unfinished training")
+        self.cancel.setToolTip("stop and remove what is unfinished")
         self.result = Note(muted=True)
         self.segment = QPushButton("Use it in Segment", clicked=self._segment)
         self.segment.setToolTip("open the Segment dock with the new model")
@@ -152,8 +152,11 @@ class TrainWidget(Dock):
         self.train.setToolTip(obstacle or "make a model; it can be paused at any time")
         self.paint.setVisible(not running and self.form.lacks_labels)
         self.discard.setVisible(waits and not running)
-        for part in (self.progress, self.pause, self.cancel):
+        measuring = running and self._watch.is_trained
+        for part in (self.progress, self.cancel):
             part.setVisible(running)
+        self.pause.setVisible(running and not measuring)
+        self.cancel.setText("Skip measuring" if measuring else "Cancel…")
         if running:
             self.note.say("")
         elif waits:
@@ -220,6 +223,8 @@ class TrainWidget(Dock):
     def _show(self, progress: Progress) -> None:
         title = "Complete" if self._watch.is_trained else "Training"
         self.result.say(self._stopping or f"{title}: {progress.message}.")
+        if self._watch.is_trained:
+            self._refresh()
         self.note.warn(self._watch.remark)
         figures = self._watch.figures
         self._draw([figures.popleft() for _ in range(len(figures))])
@@ -244,7 +249,10 @@ class TrainWidget(Dock):
         self._stop("Pausing: finishing this step…")
 
     def _cancel(self) -> None:
-        if self._sure():
+        if self._watch.is_trained:
+            self._watch.unmeasured = "it was not wanted"
+            self._stop("Stopping…")
+        elif self._sure():
             self._discarding = True
             self._stop("Stopping after this step…")
 
@@ -262,8 +270,7 @@ class TrainWidget(Dock):
         self._job = None
         output = self._output()
         if self._watch.is_trained:
-            if ending is not Ending.FAILED:
-                self.result.say_where("The model is in", output)
+            self.result.say_where("The model is in", output)
             self.segment.show()
         elif self._discarding:
             discard(output)
@@ -273,6 +280,8 @@ class TrainWidget(Dock):
             self.result.say("Paused. Everything is kept.")
         self.form.lock(unfinished_request(output) is not None)
         self._refresh()
+        if self._watch.unmeasured:
+            self.note.warn(f"It was not measured: {self._watch.unmeasured}.")
 
     def _output(self) -> Path:
         """Return the file of the last training; the form may show another by now."""

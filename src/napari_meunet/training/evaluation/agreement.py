@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.training.evaluation.metrics import checked, overlap
-from napari_meunet.training.evaluation.surfaces import surface_distances
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.evaluation.metrics import confusion, overlaps
+from napari_meunet.training.evaluation.surfaces import NO_SURFACES, surface_distances
+from napari_meunet.training.label_values import IGNORE, checked
 from napari_meunet.volume.volume import Planes
 
 
@@ -25,10 +25,10 @@ class Agreement:
         absent from the reference.
     hd95
         95th percentile of the surface distances, the greater of both directions, in
-        micrometres; None if the class is absent from one.
+        micrometres; None if the class has no surface in one.
     surface_dice
-        Fraction of both surfaces within the tolerance; None if the class is absent
-        from both.
+        Fraction of both surfaces within the tolerance; None if the class has no
+        surface in either.
     """
 
     dice: float | None
@@ -63,21 +63,19 @@ def agreement(
     MeUNetError
         If the shapes differ or a value is not an integer from 0 to 255.
     """
-    counts = overlap(labels, reference)
-    if IGNORE in counts:
+    counts = confusion(labels, reference)
+    if counts[IGNORE].any() or counts[:, IGNORE].any():
         labels, reference = _Known(labels, reference), _Known(reference, labels)
-        counts = overlap(labels, reference)
-        del counts[IGNORE]
     surfaces = surface_distances(labels, reference, spacing)
     return {
         value: Agreement(
             row.dice,
             row.iou,
             row.labels / row.reference - 1 if row.reference else None,
-            surfaces[value].hausdorff(95),
-            surfaces[value].surface_dice(tolerance),
+            surfaces.get(value, NO_SURFACES).hausdorff(95),
+            surfaces.get(value, NO_SURFACES).surface_dice(tolerance),
         )
-        for value, row in counts.items()
+        for value, row in overlaps(counts).items()
     }
 
 

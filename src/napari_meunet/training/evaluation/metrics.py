@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.training.label_values import IGNORE, checked
 from napari_meunet.volume.volume import Planes
 
 N_VALUES = 256
@@ -51,6 +51,8 @@ def overlap(
 ) -> dict[int, Overlap]:
     """Return the overlap of every class, read plane by plane.
 
+    Voxels without a label (`IGNORE`) on one side count on neither.
+
     Parameters
     ----------
     labels, reference
@@ -65,7 +67,15 @@ def overlap(
     MeUNetError
         If the shapes differ or a value is not an integer from 0 to 255.
     """
-    counts = confusion(labels, reference)
+    return overlaps(confusion(labels, reference), values)
+
+
+def overlaps(
+    counts: NDArray[np.int64], values: Iterable[int] | None = None
+) -> dict[int, Overlap]:
+    """Return the overlap of every class from `confusion`, as `overlap` does."""
+    counts = counts.copy()
+    counts[IGNORE] = counts[:, IGNORE] = 0
     in_labels, in_reference = counts.sum(axis=1), counts.sum(axis=0)
     if values is None:
         values = np.flatnonzero(in_labels + in_reference).tolist()
@@ -98,21 +108,3 @@ def require_same_shape(labels: Planes, reference: Planes) -> None:
             f"{tuple(labels.shape)} and {tuple(reference.shape)}; compare labels with "
             "the reference of the same scan"
         )
-
-
-def checked(plane: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a plane of labels as uint8.
-
-    Whole numbers in a float array are accepted, because NIfTI often stores labels so.
-    """
-    plane = np.asarray(plane)
-    if plane.dtype == np.uint8:
-        return plane
-    result = plane.astype(np.uint8)
-    wrong = plane[result != plane]
-    if wrong.size:
-        raise MeUNetError(
-            f"labels must be whole numbers from 0 to 255, got {wrong[0]}; "
-            "give the label file, not the scan"
-        )
-    return result

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from napari_meunet.training.evaluation.metrics import checked, require_same_shape
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.evaluation.metrics import require_same_shape
+from napari_meunet.training.label_values import IGNORE, checked
 from napari_meunet.volume.volume import Planes
 
 OUTSIDE = -1
@@ -28,8 +28,8 @@ class SurfaceDistances:
     ----------
     to_reference
         For every surface voxel of the labels the distance in micrometres to the
-        nearest surface voxel of the reference; empty if the class is absent there or
-        here.
+        nearest surface voxel of the reference; empty if the class has no surface
+        there or here.
     to_labels
         The other way round.
     n_labels, n_reference
@@ -45,7 +45,7 @@ class SurfaceDistances:
         """Return the greater of the two directed distances at a percentile.
 
         In micrometres; 95 gives the usual HD95, 100 the Hausdorff distance. None if
-        the class is absent from one of them: then there is no distance.
+        the class has no surface in one of them: then there is no distance.
         """
         if not (self.n_labels and self.n_reference):
             return None
@@ -59,7 +59,7 @@ class SurfaceDistances:
 
         Nikolov et al., "Deep learning to achieve clinically applicable segmentation of
         head and neck anatomy for radiotherapy", arXiv:1809.04430, with a voxel of
-        the surface as the unit of its area. None if the class is absent from both.
+        the surface as the unit of its area. None if there are no surfaces.
         """
         total = self.n_labels + self.n_reference
         if not total:
@@ -69,10 +69,14 @@ class SurfaceDistances:
         return float(near / total)
 
 
+NO_SURFACES = SurfaceDistances(np.empty(0), np.empty(0), 0, 0)
+"""Of a class that is absent, or ends nowhere as far as there are labels."""
+
+
 def surface_distances(
     labels: Planes, reference: Planes, spacing: tuple[float, float, float]
 ) -> dict[int, SurfaceDistances]:
-    """Return the distances between the surfaces of every class above 0.
+    """Return the distances between the surfaces of every class above 0 that has one.
 
     Parameters
     ----------

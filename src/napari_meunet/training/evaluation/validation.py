@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.training.evaluation.metrics import N_VALUES, confusion
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.evaluation.metrics import N_VALUES, confusion, overlaps
 from napari_meunet.training.patches.specimen import Specimen
 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
@@ -39,10 +38,9 @@ def validation_dice(
         for start in _windows(specimen.shape, size):
             image, labels = specimen.patch(start, size)
             table += confusion(predict(image), labels)
-        table[:, IGNORE] = 0
-        for value in specimen.voxels.keys() - {0}:
-            total = table[value].sum() + table[:, value].sum()
-            scores.setdefault(value, []).append(2 * table[value, value] / total)
+        for value, row in overlaps(table, specimen.voxels.keys() - {0}).items():
+            if row.dice is not None:
+                scores.setdefault(value, []).append(row.dice)
     return {value: float(np.mean(found)) for value, found in sorted(scores.items())}
 
 

@@ -4,6 +4,7 @@ import psutil
 import torch
 
 from napari_meunet.config import TrainingConfig
+from napari_meunet.network.device import free_on_cuda
 from napari_meunet.training.memory.plan import Budget
 
 CUDA_SHARE = 0.8
@@ -35,9 +36,3 @@ def memory_budget(
         available = psutil.virtual_memory().available
         n_bytes = int(HOST_SHARE * available) // config.n_devices
     return Budget(str(device), n_bytes, itemsize)
-
-
-def free_on_cuda(device: torch.device) -> int:
-    """Return the bytes free on a CUDA device, with those that torch keeps for reuse."""
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + kept

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.config import TrainingConfig, Turn
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.affine import random_affine
 from napari_meunet.training.patches.grey import regrey
-from napari_meunet.training.patches.sparse import IGNORE
 from napari_meunet.training.patches.synthesis import synthesised
 
 MARGIN = 1.25

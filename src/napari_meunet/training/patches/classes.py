@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.evaluation.metrics import checked
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.label_values import IGNORE, checked
 from napari_meunet.volume.volume import Planes, Volume
 
 

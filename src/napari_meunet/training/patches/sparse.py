@@ -7,11 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.evaluation.metrics import checked
+from napari_meunet.training.label_values import IGNORE, checked
 from napari_meunet.volume.volume import Planes, Volume
-
-IGNORE = 255
-"""Value of voxels without a label; training skips them."""
 
 
 class PaintedPlanes:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import IntensityRule
-from napari_meunet.training.patches.sparse import IGNORE
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Planes, Volume
 from napari_meunet.words import spacing_in_words

@@ -22,7 +22,7 @@ Family = Literal["noise", "cells"]
 """How textures are made."""
 
 CELL = 3.0
-"""Distance of the cells' centres, in widths: as far as `noise` takes to change."""
+"""Edge of a cube as large as the mean cell, in widths (our choice)."""
 
 
 def filtered_noise(width: Width, rng: np.random.Generator) -> Floats:
