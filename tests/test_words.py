@@ -3,6 +3,7 @@ import pytest
 from napari_meunet.words import (
     shape_in_words,
     size_in_words,
+    some_of,
     spacing_in_words,
     time_in_words,
 )
@@ -31,3 +32,15 @@ def test_a_shape_says_its_axes():
 def test_a_spacing_has_as_many_digits_as_a_scanner_means():
     words = spacing_in_words((12.385108482142858, 0.325, 3.0))
     assert words == "12.39 x 0.325 x 3 um (z, y, x)"
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["b", "a"], "a, b"),
+        (["c", "b", "a"], "a, b, c"),
+        (["d", "c", "b", "a", "e"], "a, b, c and 2 others"),
+    ],
+)
+def test_of_many_names_some_are_said(names, words):
+    assert some_of(names) == words

@@ -89,7 +89,8 @@ class _Loop:
         fabric = make_fabric(config)
         objective = Objective(fabric.to_device(network))
         stepper = Stepper(fabric, objective, config, TrainingState(Path(), ""))
-        sampler = PatchSampler(specimens, config.foreground)
+        shift = Augmentation.of(config).greatest_shift(config.patch_size)
+        sampler = PatchSampler(specimens, config.foreground, shift)
         return cls(fabric, objective, stepper, sampler, config)
 
     def take_steps(self, steps: range, n_steps: int) -> None:

@@ -1,6 +1,6 @@
-"""Sizes, times and voxels in words."""
+"""Sizes, times, voxels and names in words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 def size_in_words(n_bytes: float) -> str:
@@ -30,3 +30,9 @@ def shape_in_words(shape: Sequence[int]) -> str:
 def spacing_in_words(zyx: Sequence[float]) -> str:
     """Return micrometres per voxel along (z, y, x): ``"12.4 x 3 x 3 um (z, y, x)"``."""
     return " x ".join(f"{size:.4g}" for size in zyx) + " um (z, y, x)"
+
+
+def some_of(names: Collection[str]) -> str:
+    """Return the first names, and how many others there are."""
+    first, n_others = sorted(names)[:3], len(names) - 3
+    return ", ".join(first) + (f" and {n_others} others" if n_others > 0 else "")

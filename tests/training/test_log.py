@@ -3,10 +3,12 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from napari_meunet.errors import MeUNetError
 from napari_meunet.progress import Progress
 from napari_meunet.training.log import (
     COLUMNS,
@@ -14,6 +16,8 @@ from napari_meunet.training.log import (
     logged_to_tensorboard,
     read_log,
 )
+
+FULL = Path("/dev/full")
 
 
 def steps(first, last):
@@ -65,6 +69,22 @@ def test_a_log_that_lost_everything_gets_its_header_again(tmp_path):
     path.touch()
     list(logged_to_csv(steps(4, 4), path, append=True))
     assert read_log(path) == [("stage 1", 4, "loss", 0.25)]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a disk that is full is Linux's own")
+def test_a_full_disk_is_one_clear_error_and_closes_the_training():
+    closed = []
+
+    def training():
+        try:
+            yield from steps(1, 4)
+        finally:
+            closed.append(True)
+
+    log = logged_to_csv(training(), FULL, append=False)
+    with pytest.raises(MeUNetError, match="must be writable, got No space left"):
+        list(log)
+    assert closed
 
 
 def test_closing_the_log_closes_the_training(tmp_path):

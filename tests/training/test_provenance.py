@@ -1,9 +1,11 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import TrainingRecord
 from napari_meunet.training.provenance import (
     UNNAMED,
     hold_out,
@@ -96,6 +98,21 @@ def test_a_copy_of_a_scan_under_another_name_is_found():
 def test_a_name_on_both_sides_is_refused_even_without_a_scan():
     with pytest.raises(MeUNetError, match="got fly3 for validation and fly3"):
         require_apart([(None, PAIRS[3][1])], [pair("fly3", seed=99)])
+
+
+def test_what_the_initial_model_has_learned_from_is_not_validated_on():
+    record = TrainingRecord(
+        specimens=("fly1", UNNAMED),
+        validation=("fly2",),
+        config={},
+        versions={},
+        device="cpu",
+        seconds=1.0,
+    )
+    initial = SimpleNamespace(training=(record,))
+    require_apart(PAIRS[3:], [PAIRS[2], (volume(None), volume(None))], initial)
+    with pytest.raises(MeUNetError, match="got fly1, which the initial model has"):
+        require_apart(PAIRS[3:], PAIRS[1:3], initial)
 
 
 def test_arrays_are_told_apart_by_what_is_in_them():

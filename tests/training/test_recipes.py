@@ -16,6 +16,7 @@ from napari_meunet.network.card import (
     unnamed_classes,
 )
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.losses import class_weights
 from napari_meunet.training.objectives import Stage1Objective
 from napari_meunet.training.train import train
@@ -175,6 +176,30 @@ def test_early_stopping_without_validation_is_told_to_be_impossible(tmp_path):
     told = run([ball()], tmp_path, config)[0][0]
     assert told.unit == "scans"
     assert told.message.startswith("no validation scans to end early by")
+
+
+def test_early_stopping_needs_a_class_to_go_by(tmp_path):
+    config = STAGE1.model_copy(update={"patience": 1})
+    with pytest.raises(MeUNetError, match="a validation scan must hold one of the"):
+        run([ball()], tmp_path, config, validation=[ball(1, value=0)])
+
+
+def test_images_are_not_made_up_from_a_part_of_the_labels(tmp_path):
+    image, labels = ball()
+    sparse = np.array(labels.read(0, labels.shape[0]))
+    sparse[0] = IGNORE
+    pairs = [ball(1), (image, Volume.from_array(sparse))]
+    with pytest.raises(MeUNetError, match="got voxels without a label in unnamed"):
+        run(pairs, tmp_path, STAGE1)
+    run(pairs, tmp_path, STAGE1.model_copy(update={"synthetic": 0.0}))
+
+
+def test_an_error_in_the_labels_says_whose_and_lists_all_values(tmp_path):
+    image, labels = ball()
+    wrong = np.array(labels.read(0, labels.shape[0]))
+    wrong[20, 0, :3] = 7, 9, 7
+    with pytest.raises(MeUNetError, match=r"^unnamed: .* got 7, 9 in plane 20"):
+        run([ball(1), (image, Volume.from_array(wrong))], tmp_path, STAGE1)
 
 
 def test_label_values_are_those_of_the_classes_on_the_card(tmp_path):

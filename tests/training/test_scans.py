@@ -19,8 +19,31 @@ def test_labels_go_with_the_scan_of_their_name_and_format(tmp_path):
     touch(tmp_path, "b.ome.tif", "b_labels.ome.tif", "a.nii.gz", "a_labels.nii.gz")
     touch(tmp_path, "c_labels.tif", "c.zarr", "d.tif")
     both = [("a.nii.gz", "a_labels.nii.gz"), ("b.ome.tif", "b_labels.ome.tif")]
-    assert names(labelled_scans(tmp_path)) == both
-    assert names(label_maps(tmp_path)) == [*both, (None, "c_labels.tif")]
+    pairs = [*both, ("c.zarr", "c_labels.tif")]
+    assert names(labelled_scans(tmp_path)) == names(label_maps(tmp_path)) == pairs
+
+
+def test_the_format_of_the_labels_comes_first_and_else_there_is_one(tmp_path):
+    touch(tmp_path, "a.nii", "a.tif", "a_labels.tif")
+    assert names(labelled_scans(tmp_path)) == [("a.tif", "a_labels.tif")]
+    touch(tmp_path, "b.nii", "b.tiff", "b_labels.tif")
+    for find in (labelled_scans, label_maps):
+        with pytest.raises(MeUNetError, match=r"b_labels\.tif with b\.nii, b\.tiff"):
+            find(tmp_path)
+
+
+def test_slices_in_a_folder_are_a_scan(tmp_path):
+    (tmp_path / "a").mkdir()
+    touch(tmp_path, "a_labels.tif")
+    assert names(labelled_scans(tmp_path)) == [("a", "a_labels.tif")]
+
+
+def test_labels_without_a_scan_are_named_where_each_needs_one(tmp_path):
+    touch(tmp_path, "a.tif", "a_labels.tif", "b_labels.tif")
+    expected = [("a.tif", "a_labels.tif"), (None, "b_labels.tif")]
+    assert names(label_maps(tmp_path)) == expected
+    with pytest.raises(MeUNetError, match=r"got b_labels\.tif alone"):
+        labelled_scans(tmp_path)
 
 
 def test_tables_and_hidden_files_are_no_labels(tmp_path):

@@ -5,8 +5,9 @@ from lightning_fabric.plugins import MixedPrecision
 from torch import nn
 
 from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
 from napari_meunet.training.state import TrainingState
-from napari_meunet.training.stepper import Stepper
+from napari_meunet.training.stepper import Stepper, make_fabric
 
 
 class Sum(nn.Module):
@@ -49,3 +50,9 @@ def test_the_loss_scale_of_fp16_goes_on(tmp_path, stopped_at):
 
     assert scaler.get_scale() == 32.0  # doubled twice in five steps
     assert resumed.state_dict() == scaler.state_dict()
+
+
+def test_processes_that_do_not_know_of_each_other_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(MeUNetError, match=r"got 4 processes for 1 device\(s\)"):
+        make_fabric(TrainingConfig(device="cpu"))

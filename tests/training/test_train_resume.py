@@ -87,6 +87,16 @@ def test_a_state_of_other_settings_is_refused_and_stays(pair, tmp_path):
     assert state_path(path).read_bytes() == before
 
 
+def test_it_goes_on_with_a_lower_rate_which_the_card_then_says(pair, tmp_path):
+    path = tmp_path / "model.safetensors"
+    with closing(steps_of(pair, path)) as steps:
+        next(steps)
+    lower = CONFIG.model_copy(update={"learning_rate": 1e-5})
+    done = [step.done for step in steps_of(pair, path, lower) if step.unit == "steps"]
+    assert done[:2] == [2, 3]
+    assert load_checkpoint(path).card.training[0].config["learning_rate"] == 1e-5
+
+
 def test_a_damaged_state_is_one_clear_error(pair, tmp_path):
     path = tmp_path / "model.safetensors"
     state_path(path).write_bytes(b"not a state")

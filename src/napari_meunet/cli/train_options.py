@@ -49,8 +49,8 @@ SAMPLING = {
     "expanded_size": (
         "VOXELS",
         "edge of the larger cube around each, from which stage 1 learns the "
-        "surroundings, in voxels, a multiple of 16; with the size of --patch-size "
-        "there is none",
+        "surroundings while it learns alone, in voxels, a multiple of 16; with the "
+        "size of --patch-size there is none",
     ),
     "batch_size": (
         "N",

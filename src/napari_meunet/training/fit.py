@@ -236,7 +236,8 @@ class Fit:
     def _sampler(self) -> Sampler:
         data, config = self._data, self._config
         if config.sampling == "balanced":
-            return PatchSampler(data.specimens, config.foreground)
+            shift = self._augmentation.greatest_shift(config.patch_size)
+            return PatchSampler(data.specimens, config.foreground, shift)
         seed = (config.seed, self._fabric.global_rank)
         return WindowSampler(data.specimens, data.windows, seed)
 

@@ -2,15 +2,18 @@
 
 import csv
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
 from napari_meunet.atomic import writing
 from napari_meunet.errors import MeUNetError
-from napari_meunet.progress import Steps
+from napari_meunet.progress import Progress, Steps
 
 COLUMNS = ("phase", "step", "name", "value")
+
+Row = tuple[object, ...]
 
 
 def logged_to_csv(steps: Steps, path: Path, *, append: bool) -> Steps:
@@ -18,21 +21,40 @@ def logged_to_csv(steps: Steps, path: Path, *, append: bool) -> Steps:
 
     A training that goes on appends to its file; where it had to repeat steps, the
     later rows hold.
+
+    Raises
+    ------
+    MeUNetError
+        If the file cannot be written.
     """
     append = append and path.exists() and bool(_whole_rows(path))
     with writing(path):
         if append:
             os.truncate(path, len(_whole_rows(path)))
-        mode = "a" if append else "w"
-        file = path.open(mode, newline="", buffering=1, encoding="utf-8")
+        # unbuffered: closing a file that holds rows back would raise what was refused
+        file = path.open("ab" if append else "wb", buffering=0)
     with file, closing(steps):
-        writer = csv.writer(file)
-        if not append:
-            writer.writerow(COLUMNS)
+        rows: list[Row] = [] if append else [COLUMNS]
         for step in steps:
-            for name, value in step.metrics.items():
-                writer.writerow((step.message, step.done, name, f"{value:.6g}"))
+            rows += _rows(step)
+            with writing(path):
+                file.write(_as_csv(rows))
+            rows.clear()
             yield step
+
+
+def _rows(step: Progress) -> list[Row]:
+    """Return a row for each figure of a step."""
+    return [
+        (step.message, step.done, name, f"{value:.6g}")
+        for name, value in step.metrics.items()
+    ]
+
+
+def _as_csv(rows: Sequence[Row]) -> bytes:
+    text = StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def read_log(path: Path) -> list[tuple[str, int, str, float]]:

@@ -12,7 +12,7 @@ from napari_meunet import __version__
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import scan_name
-from napari_meunet.network.card import TrainingRecord
+from napari_meunet.network.card import Card, TrainingRecord
 from napari_meunet.training.scans import LABELS_SUFFIX
 from napari_meunet.volume.fingerprint import fingerprint
 from napari_meunet.volume.volume import Volume
@@ -63,16 +63,27 @@ def hold_out(
     )
 
 
-def require_apart(pairs: Sequence[Pair], validation: Sequence[Pair]) -> None:
+def require_apart(
+    pairs: Sequence[Pair], validation: Sequence[Pair], initial: Card | None = None
+) -> None:
     """Refuse a specimen that is trained on and validated on.
 
     Raises
     ------
     MeUNetError
-        If a scan is on both sides, in the same file or in a copy, or a name is.
+        If a scan is on both sides, in the same file or in a copy, or a name is; or if
+        the model to begin from has learned from one of its name.
     """
     if not validation:
         return
+    earlier = initial.training if initial else ()
+    learned = {name for record in earlier for name in record.specimens} - {UNNAMED}
+    for name in learned.intersection(map(specimen_name, validation)):
+        raise MeUNetError(
+            "a specimen to validate on must be new to the model, got "
+            f"{name}, which the initial model has learned from; validate on those that "
+            "it was validated on, or on new ones"
+        )
     names = {specimen_name(pair) for pair in pairs} - {UNNAMED}
     scans = {fingerprint(pair[0]): specimen_name(pair) for pair in pairs if pair[0]}
     for pair in validation:

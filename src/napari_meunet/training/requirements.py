@@ -1,11 +1,12 @@
 """What must hold before a training begins; each failure is one clear error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import Checkpoint
+from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.provenance import Pair, specimen_name
 
 
@@ -38,6 +39,42 @@ def require_trainable(
             "without an initial checkpoint every stage must be trained, got "
             f"{config.stage1_steps} steps of stage 1, {config.stage2_steps} of stage 2 "
             f"and {config.joint_steps} of both; pass --joint-steps, or --initial"
+        )
+
+
+def require_learnable(
+    specimens: Mapping[str, Specimen],
+    held_out: Sequence[Specimen],
+    config: TrainingConfig,
+) -> None:
+    """Refuse labels that the config can do nothing with.
+
+    Parameters
+    ----------
+    specimens
+        To train on, by name.
+    held_out
+        To validate on.
+    config
+        What is asked for.
+
+    Raises
+    ------
+    MeUNetError
+        If images are to be made up from labels of a part of a scan, or training is to
+        end by the Dice of classes that no validation scan holds.
+    """
+    sparse = [name for name, specimen in specimens.items() if specimen.is_sparse]
+    if sparse and config.synthetic:
+        raise MeUNetError(
+            "images are made up from whole label maps, got voxels without a label in "
+            f"{', '.join(sparse)}; label them wholly, or leave out --synthetic"
+        )
+    some_class = any(specimen.voxels.keys() - {0} for specimen in held_out)
+    if config.patience and held_out and not some_class:
+        raise MeUNetError(
+            "to end early, a validation scan must hold one of the classes, got none; "
+            "validate on others, or leave out --patience"
         )
 
 

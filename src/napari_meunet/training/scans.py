@@ -9,6 +9,7 @@ from napari_meunet.network.card import SpacingRange
 from napari_meunet.training.patches.sparse import only_painted_planes
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Volume
+from napari_meunet.words import some_of
 
 LABELS_SUFFIX = "_labels"
 """`fly.tif` goes with `fly_labels.tif`."""
@@ -20,9 +21,17 @@ def labelled_scans(folder: Path) -> list[tuple[Path, Path]]:
     Raises
     ------
     MeUNetError
-        If there is none.
+        If there is none, or labels have no scan.
     """
-    pairs = [(scan, labels) for scan, labels in _found(folder) if scan]
+    found = _found(folder)
+    lonely = [labels.name for scan, labels in found if not scan]
+    if lonely:
+        raise MeUNetError(
+            f"labels must have their scan beside them, as fly{LABELS_SUFFIX}.tif has "
+            f"fly.tif, got {some_of(lonely)} alone in {folder}; add the scan, or move "
+            "the labels away"
+        )
+    pairs = [(scan, labels) for scan, labels in found if scan]
     if not pairs:
         raise MeUNetError(
             f"a folder of labelled scans must hold scans with labels beside them "
@@ -61,16 +70,40 @@ def _found(folder: Path) -> list[tuple[Path | None, Path]]:
         name = scan_name(labels)
         if not name.endswith(LABELS_SUFFIX) or name.startswith("."):
             continue
-        suffix = labels.name.removeprefix(name)
-        scan = labels.with_name(name.removesuffix(LABELS_SUFFIX) + suffix)
-        pairs.append((scan if scan.exists() else None, labels))
+        pairs.append((_scan_of(labels, name.removesuffix(LABELS_SUFFIX)), labels))
     return pairs
+
+
+def _scan_of(labels: Path, name: str) -> Path | None:
+    """Return the scan of a name beside its labels, in their format if there is one.
+
+    Raises
+    ------
+    MeUNetError
+        If there are several in other formats.
+    """
+    suffix = labels.name.removeprefix(name + LABELS_SUFFIX)
+    alike = labels.with_name(name + suffix)
+    if alike.exists():
+        return alike
+    scans = sorted(path for path in labels.parent.iterdir() if scan_name(path) == name)
+    if len(scans) > 1:
+        raise MeUNetError(
+            f"labels must have one scan beside them, got {labels.name} with "
+            f"{some_of([path.name for path in scans])}; move all but one away"
+        )
+    return scans[0] if scans else None
 
 
 def open_labels(labels: Path, *, painted: bool = False) -> Volume:
     """Open labels as training shall see them, see `open_pair`."""
     drawn = open_volume(labels)
-    return only_painted_planes(drawn) if painted else drawn
+    if not painted:
+        return drawn
+    try:
+        return only_painted_planes(drawn)
+    except MeUNetError as error:
+        raise MeUNetError(f"{labels.name}: {error}") from error
 
 
 def open_pair(

@@ -1,7 +1,8 @@
 """One optimiser step after the other, on one device or on many."""
 
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,9 +25,21 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     """Return what computes on one device or on many, in mixed precision.
 
     bf16 where the device computes it, fp16 on older CUDA devices, else fp32.
+
+    Raises
+    ------
+    MeUNetError
+        If `torchrun` began another number of processes: each would train alone, and
+        all of them write the same files.
     """
     device = choose_device(config.device)
     n_devices = config.n_devices * config.n_nodes
+    begun = int(os.environ.get("WORLD_SIZE", n_devices))
+    if begun != n_devices:
+        raise MeUNetError(
+            f"every process must know of the others, got {begun} processes for "
+            f"{n_devices} device(s); pass --devices and --nodes, or begin one process"
+        )
     fallback: Any = "16-mixed" if device.type == "cuda" else "32-true"
     this_one = [device.index or 0] if device.type == "cuda" else 1
     return Fabric(
@@ -65,7 +78,7 @@ class Stepper:
         self._config = config
         fitted = [p for p in objective.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(fitted, config.learning_rate)
-        self.average = AveragedModel(objective, avg_fn=self._averaged)
+        self.average = AveragedModel(objective, multi_avg_fn=self._move_average)
         if state.averaged and state.optimiser:
             self.average.load_state_dict(state.averaged)
             optimiser.load_state_dict(state.optimiser)
@@ -89,8 +102,8 @@ class Stepper:
         MeUNetError
             If the loss is not finite.
         MemoryError, RuntimeError
-            If memory runs out. Nothing has changed then, and the step can be taken
-            again.
+            If memory runs out. Unless it ran out for Adam's moments, of the size of
+            the weights, nothing has changed then, and the step can be taken again.
         """
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.learning_rate * _schedule(self._config, done)
@@ -119,10 +132,14 @@ class Stepper:
         weights = best[1] if best else self.average.module.state_dict()
         self.objective.load_state_dict(weights)
 
-    def _averaged(self, average: Tensor, current: Tensor, n: Tensor | int) -> Tensor:
-        """Move the average; it follows more closely while it is young."""
-        decay = min(self._config.averaging, (1 + int(n)) / (10 + int(n)))
-        return average.lerp(current, 1 - decay)
+    def _move_average(
+        self, averages: Sequence[Tensor], currents: Sequence[Tensor], n: Tensor | int
+    ) -> None:
+        """Move the averages; they follow more closely while they are young."""
+        n_before = int(n)
+        decay = min(self._config.averaging, (1 + n_before) / (10 + n_before))
+        for average, current in zip(averages, currents, strict=True):
+            average.lerp_(current, 1 - decay)
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.random import Generator
 
 from napari_meunet.config import TrainingConfig
+from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
 from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
@@ -37,7 +39,12 @@ from napari_meunet.training.provenance import (
     specimen_name,
     training_record,
 )
-from napari_meunet.training.requirements import require_images, require_trainable
+from napari_meunet.training.requirements import (
+    require_images,
+    require_learnable,
+    require_trainable,
+)
+from napari_meunet.training.spacings import spacing_remarks
 from napari_meunet.training.state import TrainingState
 from napari_meunet.training.stepper import make_fabric
 from napari_meunet.volume.volume import Volume
@@ -59,8 +66,9 @@ def train(
     """Train a cascade and write it to `output` as a checkpoint.
 
     A training that was stopped goes on where it stood when it is started again with
-    the same arguments, and ends with the same weights. Its state lies beside `output`
-    until it is complete, see `state_path`.
+    the same arguments, and ends with the same weights; on CUDA, whose sums have no
+    fixed order, up to rounding. Its state lies beside `output` until it is complete,
+    see `state_path`.
 
     Parameters
     ----------
@@ -97,7 +105,7 @@ def train(
     """
     require_trainable(card.network, config, initial, n_pairs=len(pairs))
     require_images(pairs, config, card, initial)
-    require_apart(pairs, validation)
+    require_apart(pairs, validation, initial.card if initial else None)
     fabric = make_fabric(config)
     fabric.launch()
     data = _data(pairs, validation, card, config)
@@ -109,7 +117,8 @@ def train(
     torch.manual_seed(config.seed)
     cascade = initial.build() if initial else Cascade(**card.network.model_dump())
     key = _key(config, card, data.specimens, initial)
-    state = TrainingState.load(state_path(output), key)
+    # that of the first process, which alone writes it; the disks may differ
+    state = fabric.broadcast(TrainingState.load(state_path(output), key))
     if state.cascade:
         cascade.load_state_dict(state.cascade)
     fit = Fit(fabric, cascade, data, config, state)
@@ -155,14 +164,11 @@ def _data(
     """Read the labels once, or twice to choose windows."""
     rng, n_classes = np.random.default_rng(config.seed), card.network.n_classes
     specimens, held_out = (
-        [
-            Specimen.index(
-                image, numbered(labels, card.classes), n_classes, rng, card.intensity
-            )
-            for image, labels in part
-        ]
+        [_indexed(pair, card, n_classes, rng) for pair in part]
         for part in (pairs, validation)
     )
+    known = {specimen_name(p): s for p, s in zip(pairs, specimens, strict=True)}
+    require_learnable(known, held_out, config)
     names = {i: label.name for i, label in enumerate(card.classes)}
     data = TrainingData(specimens, held_out, names)
     if config.sampling == "balanced":
@@ -170,6 +176,16 @@ def _data(
     roulette, size = np.random.default_rng(ROULETTE_SEED), config.patch_size
     windows = [kept_windows(s.labels, n_classes, size, roulette) for s in specimens]
     return replace(data, windows=windows)
+
+
+def _indexed(pair: Pair, card: Card, n_classes: int, rng: Generator) -> Specimen:
+    """Read the labels of a pair; errors say whose they are."""
+    image, labels = pair
+    labels = numbered(labels, card.classes)
+    try:
+        return Specimen.index(image, labels, n_classes, rng, card.intensity)
+    except MeUNetError as error:
+        raise MeUNetError(f"{specimen_name(pair)}: {error}") from error
 
 
 def _remarks(
@@ -188,6 +204,8 @@ def _remarks(
     parts = [f"no {name} in {', '.join(n)}" for name, n in lacking.items() if n]
     if config.patience and not data.validation:
         parts.append("no validation scans to end early by")
+    scans = [image or labels for image, labels in pairs]
+    parts.extend(spacing_remarks(scans, turned=config.turn == "any"))
     if parts:
         message = f"{'; '.join(parts)}: training goes on with what is there"
         yield Progress(len(pairs), len(pairs), "scans", message)
@@ -229,7 +247,8 @@ def _key(
 ) -> str:
     """Return what must agree for a stopped training to go on."""
     parts = {
-        "config": config.model_dump(exclude={"device", "memory"}),
+        # a lower rate is the remedy where the loss is no longer finite
+        "config": config.model_dump(exclude={"device", "memory", "learning_rate"}),
         "network": card.network.model_dump(),
         "classes": [label.value for label in card.classes],
         "scans": [(s.shape, s.intensity) for s in specimens],

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.training.patches.augmentation import Augmentation
 from napari_meunet.training.patches.sampler import PatchSampler
 from napari_meunet.training.patches.specimen import Specimen, read_box
 from napari_meunet.volume.volume import Volume
@@ -36,11 +37,30 @@ def test_a_box_beyond_the_array_is_padded_with_zeros(start, size):
 def test_a_rare_class_is_found_and_lies_in_its_patch(pair):
     one = specimen(*pair)
     np.testing.assert_array_equal(one.voxels[1], [[3, 4, 5]])
-    sampler, rng = PatchSampler([one], 1.0), np.random.default_rng(1)
+    sampler, rng = PatchSampler([one], 1.0, 8), np.random.default_rng(1)
     for turn in range(20):
         image, labels = sampler.draw(32, rng, turn)
         assert image.shape == labels.shape == (32, 32, 32)
         assert labels.sum() == 1
+
+
+@pytest.mark.parametrize("deform", [0.0, 0.3])
+@pytest.mark.parametrize(("local", "expanded"), [(32, 32), (32, 64), (48, 96)])
+def test_the_local_patch_shows_the_voxel_that_it_was_drawn_for(deform, local, expanded):
+    """However large the expanded patch around it, and at all places but its rim."""
+    augmentation = Augmentation(deform, mirror=True)
+    labels = np.zeros((200, 200, 200), np.uint8)
+    labels[100, 100, 100] = 1
+    grey = np.broadcast_to(np.arange(200, dtype=np.uint8), labels.shape)
+    one = specimen(grey, labels)
+    shift = augmentation.greatest_shift(local)
+    sampler, rng = PatchSampler([one], 1.0, shift), np.random.default_rng(1)
+    size, offsets = augmentation.drawn_size(expanded), []
+    for turn in range(100):
+        _, patch = sampler.draw(size, rng, turn)
+        offsets.append(np.argwhere(patch == 1)[0] - size // 2)
+    assert np.abs(offsets).max() == shift
+    assert local / 4 <= shift < local / 2
 
 
 def test_every_voxel_of_a_class_is_equally_likely(rng):
@@ -56,7 +76,7 @@ def test_every_voxel_of_a_class_is_equally_likely(rng):
 def test_a_volume_smaller_than_the_patch_lies_in_zeros(rng):
     image = rng.integers(50, 255, (10, 12, 14), dtype=np.uint8)
     labels = np.ones_like(image)
-    sampler = PatchSampler([specimen(image, labels)], 0.5)
+    sampler = PatchSampler([specimen(image, labels)], 0.5, 8)
     patch, truth = sampler.draw(32, np.random.default_rng(1), 0)
     assert truth.sum() == image.size
     assert np.all(patch[truth == 0] == 0)
@@ -97,7 +117,7 @@ def test_labels_without_a_scan_give_patches_with_an_empty_image(pair):
     one = Specimen.index(None, Volume.from_array(labels), 2, rng)
     assert one.shape == labels.shape
     assert one.intensity is None
-    image, truth = PatchSampler([one], 1.0).draw(16, rng, 0)
+    image, truth = PatchSampler([one], 1.0, 4).draw(16, rng, 0)
     assert truth.sum() == 1
     assert image.dtype == np.float32
     assert not image.any()

@@ -51,7 +51,7 @@ def test_every_patch_of_a_sparse_specimen_has_a_label(painted, rng, foreground):
     )
     assert one.is_sparse
     assert sorted(one.voxels) == [0, 1]
-    sampler = PatchSampler([one], foreground)
+    sampler = PatchSampler([one], foreground, 8)
     for turn in range(20):
         _, patch = sampler.draw(32, rng, turn)
         assert np.any(patch != IGNORE)

@@ -1,6 +1,6 @@
 """Which label maps are compared: truth and prediction of a specimen, by name."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from napari_meunet.labels.folder import (
 )
 from napari_meunet.training.scans import LABELS_SUFFIX, labelled_scans
 from napari_meunet.volume.open import open_volume
+from napari_meunet.words import some_of
 
 Kind = Literal["named", "folder", "plain"]
 """``fly_labels.tif``; the labels folder ``fly.meunet``; ``fly.tif``."""
@@ -88,13 +89,6 @@ def labelled_pairs(folder: Path) -> list[Pair]:
     """
     scans = {labels: scan for scan, labels in labelled_scans(folder)}
     truths = _label_maps(folder, ("named",))
-    lonely = [path.name for path in truths.values() if path not in scans]
-    if lonely:
-        raise MeUNetError(
-            f"labels must have their scan beside them, as fly{LABELS_SUFFIX}.tif has "
-            f"fly.tif, got {_some(lonely)} alone in {folder}; add the scan, or move "
-            "the labels away"
-        )
     return [Pair(name, path, scans[path]) for name, path in truths.items()]
 
 
@@ -155,7 +149,7 @@ def _require_same_names(
     truth: Path, truths: dict[str, Path], predicted: Path, predictions: dict[str, Path]
 ) -> None:
     parts = [
-        f"{_some(names)} only in {folder}"
+        f"{some_of(names)} only in {folder}"
         for names, folder in (
             (truths.keys() - predictions.keys(), truth),
             (predictions.keys() - truths.keys(), predicted),
@@ -167,9 +161,3 @@ def _require_same_names(
             f"every specimen must be in both folders under one name, got "
             f"{' and '.join(parts)}; rename or move away what has no partner"
         )
-
-
-def _some(names: Collection[str]) -> str:
-    """Return the first names, and how many others there are."""
-    first, others = sorted(names)[:3], len(names) - 3
-    return ", ".join(first) + (f" and {others} others" if others > 0 else "")

@@ -84,6 +84,14 @@ class Augmentation:
         bends = self.deform and self.kind == "full"
         return 2 * round(size * MARGIN / 2) if bends else size
 
+    def greatest_shift(self, size: int) -> int:
+        """Return how far off its middle a patch may show what it was drawn for.
+
+        A quarter of what is cut out for the local patch of edge `size`, which is less
+        than half of that patch: an expanded one is not cut further off.
+        """
+        return self.drawn_size(size) // 4
+
     def apply(
         self, image: Tensor, labels: Tensor, size: int, seed: int
     ) -> tuple[Tensor, Tensor]:

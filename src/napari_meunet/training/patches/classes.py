@@ -55,10 +55,10 @@ class NumberedPlanes:
         numbers: NDArray[np.uint8] = self._numbers[block]
         unknown = np.unique(block[numbers == len(self._values)])
         if unknown.size:
+            known, others = (", ".join(map(str, v)) for v in (self._values, unknown))
             raise MeUNetError(
-                f"label values must be {', '.join(map(str, self._values))} (or "
-                f"{IGNORE} for no label), got {unknown[0]}; name every class with "
-                "--classes NAME=VALUE ..."
+                f"label values must be {known} (or {IGNORE} for no label), got "
+                f"{others}; name every class with --classes NAME=VALUE ..."
             )
         return numbers
 

@@ -30,12 +30,18 @@ class PatchSampler:
     specimens
         At least one.
     foreground
-        Fraction of patches centred on a labelled voxel.
+        Fraction of patches drawn for a labelled voxel.
+    shift
+        Voxels along each axis that the middle of a patch may lie off the voxel that it
+        was drawn for, so that this is seen anywhere in the local patch.
     """
 
-    def __init__(self, specimens: Sequence[Specimen], foreground: float) -> None:
+    def __init__(
+        self, specimens: Sequence[Specimen], foreground: float, shift: int
+    ) -> None:
         self._specimens = specimens
         self._foreground = foreground
+        self._shift = shift
 
     def draw(
         self, size: int, rng: np.random.Generator, turn: int
@@ -55,7 +61,7 @@ class PatchSampler:
         """
         specimen = self._specimens[int(rng.integers(len(self._specimens)))]
         start = self._center(specimen, rng, turn) - size // 2
-        start += rng.integers(-size // 4, size // 4 + 1, 3)
+        start += rng.integers(-self._shift, self._shift + 1, 3)
         start = _kept_inside(start, size, specimen.shape)
         return specimen.patch(start, size)
 

@@ -189,8 +189,12 @@ def _require_known(labels: NDArray[Any], n_classes: int, place: str) -> None:
     if not known.all():
         raise MeUNetError(
             f"label values must be 0 to {n_classes - 1} (or {IGNORE} for no label), "
-            f"got {labels[~known][0]} in {place}; name every class with --classes"
+            f"got {_listed(labels[~known])} in {place}; name every class with --classes"
         )
+
+
+def _listed(values: NDArray[Any]) -> str:
+    return ", ".join(map(str, np.unique(values)))
 
 
 def _smallest(keys: NDArray[Any]) -> NDArray[np.intp]:
