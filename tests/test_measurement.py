@@ -7,12 +7,13 @@ from torch import nn
 
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.measurement import measure_model
-from napari_meunet.network.card import Card, NetworkConfig, named_classes, read_card
+from napari_meunet.network.card import Card, NetworkConfig, read_card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import (
     Checkpoint,
     save_checkpoint,
 )
+from napari_meunet.network.classes import named_classes
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.volume.volume import Volume
 

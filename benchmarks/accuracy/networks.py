@@ -15,8 +15,9 @@ from benchmarks.accuracy.task import Network, Predict, Task
 from napari_meunet.config import PRESETS, SegmentationConfig, TrainingConfig
 from napari_meunet.inference.segment import segment
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import Card, IntensityRule, named_classes
+from napari_meunet.network.card import Card, IntensityRule
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.network.classes import named_classes
 from napari_meunet.training.train import new_network, train
 from napari_meunet.volume.volume import Volume
 

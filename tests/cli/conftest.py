@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ import pytest
 import tifffile
 
 from napari_meunet.cli import main
-from napari_meunet.cli.train_options import class_table
 from napari_meunet.config import PRESETS, TrainingConfig
-from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import read_card
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.training.log import read_log
@@ -206,23 +204,6 @@ def test_other_label_values_are_learnt_and_written(data, tmp_path, capsys):
     assert main(["segment", str(scan), "--model", str(model)]) == 0
     written = tifffile.imread(data / "phantom_0003.meunet" / "labels.tif")
     assert set(np.unique(written)) <= {0, 7, 21}
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["gut=1", "ovary"], "must be from 1 to 254"),
-        (["gut=0"], "0 is background"),
-        (["gut=255"], "255 no label"),
-        (["gut=one"], "got gut=one"),
-        (["gut=1", "ovary=1"], "different values"),
-        (["gut", "gut"], "different names"),
-        (["=3"], "name"),
-    ],
-)
-def test_a_class_table_that_means_nothing_is_refused(words, message):
-    with pytest.raises(MeUNetError, match=message):
-        class_table(words)
 
 
 @pytest.mark.slow

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from napari_meunet.inference.images import scaled
-from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint
+from napari_meunet.network.classes import unnamed_classes
 
 
 @pytest.fixture(scope="session", autouse=True)

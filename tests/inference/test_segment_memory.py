@@ -15,7 +15,8 @@ from napari_meunet.config import SegmentationConfig
 from napari_meunet.inference.machine import inspect_machine
 from napari_meunet.inference.plan import plan_segmentation
 from napari_meunet.inference.segment import segment
-from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.card import (Card, NetworkConfig)
+from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint
 from napari_meunet.volume.volume import Volume

@@ -2,14 +2,10 @@
 
 import pytest
 
-from napari_meunet.network.card import (
-    Card,
-    NetworkConfig,
-    SpacingRange,
-    unnamed_classes,
-)
+from napari_meunet.network.card import Card, NetworkConfig, SpacingRange
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.network.meunet import MeUNet
 
 FEATURES = (2, 3, 4, 5, 6)

@@ -9,13 +9,9 @@ import pytest
 import torch
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import (
-    Card,
-    TrainingRecord,
-    read_card,
-    unnamed_classes,
-)
+from napari_meunet.network.card import Card, TrainingRecord, read_card
 from napari_meunet.network.checkpoint import load_checkpoint, save_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 
 
 def test_a_checkpoint_comes_back_as_it_was_saved(checkpoint, saved):

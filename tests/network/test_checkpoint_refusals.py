@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import checkpoint_path, read_card, unnamed_classes
+from napari_meunet.network.card import checkpoint_path, read_card
 from napari_meunet.network.checkpoint import load_checkpoint, save_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 
 
 def refused(path, words):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from napari_meunet.config import TrainingConfig
-from napari_meunet.network.card import named_classes
+from napari_meunet.network.classes import named_classes
 from napari_meunet.plugin.training import Course, Figure, Watch
 from napari_meunet.plugin.widgets.curves import Curves
 from napari_meunet.plugin.widgets.plane_picture import HEIGHT, overlay

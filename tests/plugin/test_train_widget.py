@@ -17,6 +17,7 @@ from napari_meunet.network.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from napari_meunet.network.classes import class_table, class_words
 from napari_meunet.plugin.docks.train_form import FOLDER, MODEL
 from napari_meunet.plugin.layers import scan_layers, store_of
 from napari_meunet.plugin.training import (
@@ -374,12 +375,29 @@ def test_labels_of_another_scan_are_told_in_the_dock(
     assert "must belong to the scan" in told[-1]
 
 
+def test_labels_of_other_values_are_learned(widget, folder, voxels, qtbot):
+    labels = np.where(voxels > 150, 21, 0).astype(np.uint8)
+    labels[voxels > 180] = 2
+    path = folder / "fly_labels.tif"
+    tifffile.imwrite(path, labels, photometric="minisblack")
+    widget.form.source.setCurrentText(FOLDER)
+    widget.form.folder.path = folder
+    widget.form.classes.setText("left=21, right")
+    assert "values of classes must be from 1 to 254" in plain(widget.note)
+    assert not widget.train.isEnabled()
+    widget.form.classes.setText("left=21, right=2")
+    assert widget.form.class_list[1:] == class_table(["right=2", "left=21"])[1:]
+    train(widget, qtbot)
+    classes = load_checkpoint(folder / "flies-model.safetensors").card.classes
+    assert class_words(classes) == ("right=2", "left=21")
+
+
 def test_settings_are_a_request(widget, folder, tmp_path):
     widget.form.source.setCurrentText(FOLDER)
     widget.form.folder.path = folder
     widget.form.classes.setText(" gut ,ovary, ")
     before = widget.form.value
-    assert before.class_names == ("gut", "ovary")
+    assert class_words(before.classes) == ("gut", "ovary")
     changed = before.model_copy(
         update={
             "validation": tmp_path,

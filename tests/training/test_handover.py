@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from napari_meunet.config import TrainingConfig
-from napari_meunet.network.card import Card, unnamed_classes
+from napari_meunet.network.card import Card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.training import fit
 from napari_meunet.training.handover import hand_over
 from napari_meunet.training.objectives import Stage2Objective

@@ -9,13 +9,9 @@ import torch
 
 from napari_meunet.config import PRESETS, LabelClass, TrainingConfig
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import (
-    Card,
-    IntensityRule,
-    NetworkConfig,
-    unnamed_classes,
-)
+from napari_meunet.network.card import Card, IntensityRule, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.losses import class_weights
 from napari_meunet.training.objectives import Stage1Objective

@@ -4,8 +4,9 @@ import torch
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.network.device import computes_bf16
 from napari_meunet.training.evaluation.validation import validation_dice
 from napari_meunet.training.patches.specimen import Specimen

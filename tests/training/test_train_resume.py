@@ -8,8 +8,9 @@ import torch
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.training.train import state_path, train
 from napari_meunet.volume.volume import Volume
 

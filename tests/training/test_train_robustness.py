@@ -9,8 +9,9 @@ import torch
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import Card, NetworkConfig, unnamed_classes
+from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.output import state_path
 from napari_meunet.training.state import TrainingState

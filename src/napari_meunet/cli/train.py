@@ -13,13 +13,13 @@ from napari_meunet.cli.parser import Subparsers
 from napari_meunet.cli.terminal import remark, show
 from napari_meunet.cli.train_options import (
     add_options,
-    class_table,
     n_held_out,
     training_config,
 )
 from napari_meunet.config import SegmentationConfig, TrainingConfig
 from napari_meunet.export.export import require_absent
 from napari_meunet.network.card import Card, IntensityRule, read_card
+from napari_meunet.network.classes import class_table
 from napari_meunet.progress import Steps
 from napari_meunet.training.output import log_path, require_writable, state_path
 from napari_meunet.training.scans import (

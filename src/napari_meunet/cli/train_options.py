@@ -1,14 +1,11 @@
 """The options of `meunet train`, and what they ask for."""
 
 from argparse import SUPPRESS, ArgumentTypeError, BooleanOptionalAction, Namespace
-from collections.abc import Sequence
 from pathlib import Path
 
 from napari_meunet.cli.parser import Parser, add_device, natural
 from napari_meunet.cli.terminal import byte_size
-from napari_meunet.config import PRESETS, LabelClass, TrainingConfig
-from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import COLORS, named_classes
+from napari_meunet.config import PRESETS, TrainingConfig
 
 DEFAULTS = TrainingConfig()
 
@@ -129,35 +126,6 @@ def training_config(options: Namespace) -> TrainingConfig:
     names = TrainingConfig.model_fields
     given = {name: value for name, value in vars(options).items() if name in names}
     return TrainingConfig.checked(**{**PRESETS[options.preset], **given})
-
-
-def class_table(words: Sequence[str]) -> tuple[LabelClass, ...]:
-    """Return the classes that ``gut ovary`` or ``gut=1 ovary=21`` stand for.
-
-    Raises
-    ------
-    MeUNetError
-        If only some have a value, or a name or value is invalid or there twice.
-    """
-    names, _, values = zip(*(word.partition("=") for word in words), strict=True)
-    for given, what in ((names, "names"), (values, "values")):
-        if any(given) and len(set(given)) < len(given):
-            raise MeUNetError(
-                f"--classes must have different {what} for all classes, got "
-                f"{' '.join(words)}; write NAME ..., or NAME=VALUE ..."
-            )
-    if not any(values):
-        return named_classes(names)
-    if not all(value.isdecimal() and 0 < int(value) < 255 for value in values):
-        raise MeUNetError(
-            "label values in --classes must be from 1 to 254 (0 is background, 255 no "
-            f"label), got {' '.join(words)}; write NAME=VALUE ..."
-        )
-    table = sorted(zip(map(int, values), names, strict=True))
-    return tuple(
-        LabelClass.checked(value=value, name=name, color=COLORS[i % len(COLORS)])
-        for i, (value, name) in enumerate([(0, "background"), *table])
-    )
 
 
 def n_held_out(options: Namespace, n_specimens: int) -> int:

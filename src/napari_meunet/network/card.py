@@ -2,7 +2,6 @@
 
 import json
 import struct
-from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,8 +13,6 @@ from napari_meunet.errors import MeUNetError
 
 BUNDLED = "fly-phantom"
 """Name of the checkpoint that comes with the package."""
-
-COLORS = ("#000000", "#f28e2b", "#4e79a7", "#59a14f", "#e15759", "#b07aa1", "#edc948")
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -144,25 +141,6 @@ def checkpoint_path(model: str | Path) -> Path:
             "check the path"
         )
     return path
-
-
-def named_classes(names: Iterable[str]) -> tuple[LabelClass, ...]:
-    """Return the background and classes 1, 2, ... with these names.
-
-    Raises
-    ------
-    MeUNetError
-        If a name is empty.
-    """
-    return tuple(
-        LabelClass.checked(value=value, name=name, color=COLORS[value % len(COLORS)])
-        for value, name in enumerate(("background", *names))
-    )
-
-
-def unnamed_classes(n_classes: int) -> tuple[LabelClass, ...]:
-    """Return classes for a model that does not name its own."""
-    return named_classes(f"class {value}" for value in range(1, n_classes))
 
 
 def read_card(path: Path) -> Card:

@@ -13,14 +13,9 @@ from torch import Tensor
 
 from napari_meunet.atomic import replacing, writing
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import (
-    Card,
-    NetworkConfig,
-    checkpoint_path,
-    read_card,
-    unnamed_classes,
-)
+from napari_meunet.network.card import Card, NetworkConfig, checkpoint_path, read_card
 from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
+from napari_meunet.network.classes import unnamed_classes
 
 _DAMAGED = (
     AttributeError,

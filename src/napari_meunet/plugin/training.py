@@ -17,7 +17,7 @@ from napari_meunet.config import (
     TrainingConfig,
 )
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import Card, IntensityRule, named_classes
+from napari_meunet.network.card import Card, IntensityRule
 from napari_meunet.plugin.layers import (
     folder_of_labels,
     labels_layer,
@@ -47,8 +47,8 @@ class Request(Frozen):
         Of labelled scans to measure Dice on.
     painted_planes
         Whether only the planes that hold labels count.
-    class_names
-        Of the labels 1, 2, ...
+    classes
+        The background first.
     initial
         The model to begin from.
     config
@@ -62,7 +62,7 @@ class Request(Frozen):
     folder: Path | None
     validation: Path | None
     painted_planes: bool
-    class_names: tuple[str, ...]
+    classes: tuple[LabelClass, ...]
     initial: str | None
     config: TrainingConfig
     output: Path
@@ -268,7 +268,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     config = _config_for(request.config, initial)
     validation = labelled_scans(request.validation) if request.validation else []
     held_out = [open_pair(*pair) for pair in validation]
-    named = initial.card.classes if initial else named_classes(request.class_names)
+    named = initial.card.classes if initial else request.classes
     pairs, classes = _pairs(task, named)
     steps = train(
         pairs,

@@ -4,7 +4,7 @@ import tifffile
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import unnamed_classes
+from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.training.evaluation.pairs import labelled_pairs, paired_labels
 from napari_meunet.volume.volume import Volume
 

@@ -16,7 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_meunet.config import LabelClass
-from napari_meunet.network.card import named_classes
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.classes import class_table, class_words, named_classes
 from napari_meunet.plugin.docks.training_options import TrainingOptions
 from napari_meunet.plugin.layers import store_of
 from napari_meunet.plugin.training import Request, Task
@@ -76,7 +77,10 @@ class TrainForm(QWidget):
             "paint: it teaches the model what is none of the classes"
         )
         self.classes = QLineEdit(placeholderText="gut, ovary")
-        self.classes.setToolTip("the names of labels 1, 2, … with commas between them")
+        self.classes.setToolTip(
+            "the names of labels 1, 2, … with commas between them; or NAME=VALUE for "
+            "labels of other values: left=21, right=2"
+        )
         self.validation = PathField(
             "optional",
             "a folder of labelled scans that are not learned from, to measure Dice on",
@@ -167,8 +171,14 @@ class TrainForm(QWidget):
     @property
     def class_list(self) -> tuple[LabelClass, ...]:
         """The classes, background first; that alone while nobody has named them."""
-        names = (name.strip() for name in self.classes.text().split(","))
-        return self.known_classes or named_classes(name for name in names if name)
+        try:
+            return self.known_classes or self._written_classes()
+        except MeUNetError:  # the obstacle tells
+            return named_classes(())
+
+    def _written_classes(self) -> tuple[LabelClass, ...]:
+        words = [word.strip() for word in self.classes.text().split(",")]
+        return class_table([word for word in words if word])
 
     @property
     def lacks_labels(self) -> bool:
@@ -190,13 +200,20 @@ class TrainForm(QWidget):
         if self.start.currentText() == MODEL and self.model.card is None:
             return "Choose a model to start from."
         if len(self.class_list) < 2:
-            return "Name the classes: what label 1 is, label 2, and so on."
+            return self._classes_obstacle()
         output = self.output.path
         if output is None:
             return "Choose a file for the model."
         if output.exists() and not self.overwrite.isChecked():
             return f"{output.name} exists: allow replacing it, or choose another name."
         return ""
+
+    def _classes_obstacle(self) -> str:
+        try:
+            self._written_classes()
+        except MeUNetError as error:
+            return f"{error}."
+        return "Name the classes: what label 1 is, label 2, and so on."
 
     @property
     def task(self) -> Task:
@@ -212,7 +229,7 @@ class TrainForm(QWidget):
             folder=None if self.from_viewer else self.folder.path,
             validation=self.validation.path,
             painted_planes=self.painted.isChecked(),
-            class_names=tuple(label.name for label in self.class_list[1:]),
+            classes=self.class_list,
             initial=self.model.model if self.start.currentText() == MODEL else None,
             config=self.options.value,
             output=self.output.path or Path(),
@@ -227,7 +244,7 @@ class TrainForm(QWidget):
         self.folder.path = request.folder
         self.validation.path = request.validation
         self.painted.setChecked(request.painted_planes)
-        self.classes.setText(", ".join(request.class_names))
+        self.classes.setText(", ".join(class_words(request.classes)))
         self.start.setCurrentText(MODEL if request.initial else NOTHING)
         if request.initial:
             self.model.model = request.initial
@@ -275,7 +292,7 @@ class TrainForm(QWidget):
         known = self.known_classes[1:]
         self.classes.setReadOnly(bool(known))
         if known:
-            self.classes.setText(", ".join(label.name for label in known))
+            self.classes.setText(", ".join(class_words(self.known_classes)))
         self.changed.emit()
 
     def _show_rows(self) -> None:
