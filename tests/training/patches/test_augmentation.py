@@ -126,3 +126,18 @@ def test_values_stay_between_zero_and_one_and_the_seed_decides():
     assert not torch.equal(first, other)
     assert first.min() >= 0
     assert first.max() <= 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", ["full", "affine"])
+def test_a_card_moves_patches_as_the_processor_does(kind, rng):
+    augmentation = Augmentation(1.0, mirror=True, kind=kind)
+    size = augmentation.drawn_size(32)
+    image = torch.from_numpy(rng.random((4, 1, size, size, size), np.float32))
+    labels = torch.from_numpy(rng.integers(0, 3, (4, size, size, size), np.uint8))
+    _, here = augmentation.apply(image, labels, 32, seed=1)
+    changed, there = augmentation.apply(image.cuda(), labels.cuda(), 32, seed=1)
+    assert changed.is_cuda
+    # a place between two voxels may be rounded either way
+    assert (there.cpu() == here).float().mean() > 0.999

@@ -60,9 +60,10 @@ def moved(image: Tensor, labels: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor
         in the patch whose value it gets.
     """
     size = image.shape[-1]
-    axis = (torch.arange(size) - (size - 1) / 2) * (2 / size)
+    device = image.device
+    axis = (torch.arange(size, device=device) - (size - 1) / 2) * (2 / size)
     places = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
-    grid = (places @ matrix.T).flip(-1)[None].to(image.device)  # 1 z y x (x y z)
+    grid = (places @ matrix.T.to(device)).flip(-1)[None]  # 1 z y x (x y z)
     images, truths = (
         functional.grid_sample(
             values[None], grid, mode, padding_mode="reflection", align_corners=False

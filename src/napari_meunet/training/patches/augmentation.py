@@ -13,6 +13,7 @@ from torch.nn import functional
 from napari_meunet.config import TrainingConfig, Turn
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.affine import random_affine
+from napari_meunet.training.patches.draws import happens
 from napari_meunet.training.patches.grey import regrey
 from napari_meunet.training.patches.synthesis import synthesised
 
@@ -114,7 +115,7 @@ class Augmentation:
         images, truths = [], []
         for one, truth in zip(image, labels, strict=True):
             patch, moved = self._moved(one, truth, size, generator)
-            if _chance(generator, self.synthetic):
+            if happens(self.synthetic, generator):
                 patch = synthesised(moved, generator)
             if self.kind == "full":
                 patch = regrey(patch, generator)
@@ -126,7 +127,7 @@ class Augmentation:
         self, image: Tensor, labels: Tensor, size: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return both as the augmentation moves them, of edge `size`."""
-        deforms = _chance(generator, self.deform)
+        deforms = happens(self.deform, generator)
         if self.kind == "affine":
             patch = _center(image, size), _center(labels, size)
             return random_affine(*patch, generator) if deforms else patch
@@ -173,12 +174,13 @@ def _deformed(
     image: Tensor, labels: Tensor, size: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Turn, zoom and bend; linear for the image, nearest for the labels."""
-    drawn = image.shape[-1]
-    axis = (torch.arange(size) - (size - 1) / 2) * (2 / drawn)  # centre 0, as below
+    drawn, device = image.shape[-1], image.device
+    places = torch.arange(size, device=device) - (size - 1) / 2
+    axis = places * (2 / drawn)  # centre 0, as below
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], dim=-1)
-    shift = _bend(size, generator) * (2 * GREATEST_SHIFT * size / drawn)
-    grid = grid @ _random_map(generator) + shift  # z y x (x y z)
-    grid = grid.unsqueeze(0).to(image.device)
+    shift = _bend(size, generator, device) * (2 * GREATEST_SHIFT * size / drawn)
+    grid = grid @ _random_map(generator).to(device) + shift  # z y x (x y z)
+    grid = grid.unsqueeze(0)
     moved = functional.grid_sample(
         image.unsqueeze(0), grid, padding_mode="reflection", align_corners=False
     )
@@ -200,15 +202,11 @@ def _random_map(generator: torch.Generator) -> Tensor:
     return torch.matmul(rotation, torch.diag(GREATEST_ZOOM**exponents))
 
 
-def _bend(size: int, generator: torch.Generator) -> Tensor:
+def _bend(size: int, generator: torch.Generator, device: torch.device) -> Tensor:
     """Return a smooth field ``(z, y, x, 3)`` within [-1, 1]."""
     points = 2 * torch.rand(1, 3, *(CONTROL_POINTS,) * 3, generator=generator) - 1
     field = functional.interpolate(
-        points, size=(size,) * 3, mode="trilinear", align_corners=True
+        points.to(device), size=(size,) * 3, mode="trilinear", align_corners=True
     )
     bend: Tensor = field[0].movedim(0, -1)
     return bend
-
-
-def _chance(generator: torch.Generator, probability: float) -> bool:
-    return bool(torch.rand(1, generator=generator) < probability)

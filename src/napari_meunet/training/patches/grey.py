@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_meunet.training.patches.draws import between, happens, noise
+
 GREATEST_NOISE = 0.06
 """Standard deviation."""
 
@@ -28,15 +30,15 @@ def regrey(image: Tensor, generator: torch.Generator) -> Tensor:
         Source of randomness, on the CPU.
     """
     for probability, change in CHANGES:
-        if torch.rand(1, generator=generator) < probability:
+        if happens(probability, generator):
             image = change(image, generator).clamp(0, 1)
     return image
 
 
 def noisy(image: Tensor, generator: torch.Generator) -> Tensor:
     """Add Gaussian noise."""
-    grain = torch.randn(image.shape, generator=generator).to(image.device)
-    return image + _between(0, GREATEST_NOISE, generator) * grain
+    grain = noise(image.shape, generator, image.device)
+    return image + between(0, GREATEST_NOISE, generator) * grain
 
 
 def blurred(image: Tensor, _: torch.Generator) -> Tensor:
@@ -46,18 +48,18 @@ def blurred(image: Tensor, _: torch.Generator) -> Tensor:
 
 def brighter(image: Tensor, generator: torch.Generator) -> Tensor:
     """Multiply by a factor: brighter or darker."""
-    return image * _between(0.88, 1.12, generator)
+    return image * between(0.88, 1.12, generator)
 
 
 def contrasted(image: Tensor, generator: torch.Generator) -> Tensor:
     """Move values away from their mean, or towards it."""
     mean = image.mean()
-    return mean + (image - mean) * _between(0.8, 1.25, generator)
+    return mean + (image - mean) * between(0.8, 1.25, generator)
 
 
 def bent(image: Tensor, generator: torch.Generator) -> Tensor:
     """Raise to a power: bends the scale of values, and leaves its ends."""
-    return image ** _between(0.85, 1.2, generator)
+    return image ** between(0.85, 1.2, generator)
 
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
@@ -70,7 +72,3 @@ CHANGES: tuple[tuple[float, Change], ...] = (
     (0.3, bent),
 )
 """The fraction of the patches that is changed, and how; in this order."""
-
-
-def _between(low: float, high: float, generator: torch.Generator) -> float:
-    return low + (high - low) * float(torch.rand(1, generator=generator))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.training.label_values import IGNORE
+from napari_meunet.training.patches.draws import between, happens, noise, uniform
 
 MOST_PARTS = 6
 """Tissues that the background is divided into, at most."""
@@ -38,45 +39,52 @@ def synthesised(labels: Tensor, generator: torch.Generator) -> Tensor:
     Tensor
         ``(1, z, y, x)`` float32 in [0, 1], on the device of the labels.
     """
-    shape = tuple(labels.shape)
-    parts = _parts(shape, generator).to(labels.device)
+    shape, device = tuple(labels.shape), labels.device
+    parts = _parts(shape, generator, device)
     background = (labels == 0) | (labels == IGNORE)
     regions = torch.where(background, parts, labels.long() + MOST_PARTS)
     n_regions = MOST_PARTS + IGNORE + 1
-    grey = torch.rand(n_regions, generator=generator).to(labels.device)
-    grain = 0.2 * torch.rand(n_regions, generator=generator).to(labels.device)
-    texture = _smooth(shape, _between(1, 4, generator), generator).to(labels.device)
+    grey = torch.rand(n_regions, generator=generator).to(device)
+    grain = 0.2 * torch.rand(n_regions, generator=generator).to(device)
+    texture = _smooth(shape, between(1, 4, generator), generator, device)
     image = grey[regions] + grain[regions] * texture
     return _scanned(image, generator).unsqueeze(0)
 
 
 def _scanned(image: Tensor, generator: torch.Generator) -> Tensor:
     """Look at the image through a random scanner."""
-    shape = tuple(image.shape)
-    if _chance(generator, 0.5):
-        image = _coarsened(image, _between(1, 3, generator))
-    bias = _smooth(shape, max(shape) / 2, generator).to(image.device)
+    shape, device = tuple(image.shape), image.device
+    if happens(0.5, generator):
+        image = _coarsened(image, between(1, 3, generator))
+    bias = _smooth(shape, max(shape) / 2, generator, device)
     image = image * (1 + 0.15 * bias)
-    if _chance(generator, 0.3):
-        image = image + 0.05 * _rings(shape, generator).to(image.device)
-    noise = torch.randn(shape, generator=generator).to(image.device)
-    return (image + 0.1 * _uniform(generator) * noise).clamp(0, 1)
+    if happens(0.3, generator):
+        image = image + 0.05 * _rings(shape, generator, device)
+    grain = noise(shape, generator, device)
+    return (image + 0.1 * uniform(generator) * grain).clamp(0, 1)
 
 
-def _parts(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def _parts(
+    shape: tuple[int, ...], generator: torch.Generator, device: torch.device
+) -> Tensor:
     """Return ``shape`` numbers of connected made-up tissues, at least one of them."""
     n = int(torch.randint(1, MOST_PARTS + 1, (1,), generator=generator))
-    step = _between(LEAST_STEP, GREATEST_STEP, generator)
-    fields = [_smooth(shape, step, generator) for _ in range(n)]
+    step = between(LEAST_STEP, GREATEST_STEP, generator)
+    fields = [_smooth(shape, step, generator, device) for _ in range(n)]
     return torch.stack(fields).argmax(dim=0)
 
 
-def _smooth(shape: tuple[int, ...], step: float, generator: torch.Generator) -> Tensor:
+def _smooth(
+    shape: tuple[int, ...],
+    step: float,
+    generator: torch.Generator,
+    device: torch.device,
+) -> Tensor:
     """Return a random field that changes over about `step` voxels, about -1 to 1."""
     coarse = [max(2, round(n / step)) for n in shape]
     points = 2 * torch.rand(1, 1, *coarse, generator=generator) - 1
     field = functional.interpolate(
-        points, size=shape, mode="trilinear", align_corners=True
+        points.to(device), size=shape, mode="trilinear", align_corners=True
     )
     smooth: Tensor = field[0, 0]
     return smooth
@@ -93,7 +101,9 @@ def _coarsened(image: Tensor, factor: float) -> Tensor:
     return coarsened
 
 
-def _rings(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def _rings(
+    shape: tuple[int, ...], generator: torch.Generator, device: torch.device
+) -> Tensor:
     """Return rings about a random point of the section, the same in every plane.
 
     A faulty detector pixel sees the specimen from all sides at one distance from the
@@ -106,16 +116,4 @@ def _rings(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     radius = (y**2 + x**2).sqrt().long()
     profile = torch.randn(int(radius.max()) + 1, generator=generator)
     profile = profile * (torch.rand(len(profile), generator=generator) < 0.2)
-    return profile[radius].expand(shape)
-
-
-def _between(low: float, high: float, generator: torch.Generator) -> float:
-    return low + (high - low) * _uniform(generator)
-
-
-def _uniform(generator: torch.Generator) -> float:
-    return float(torch.rand(1, generator=generator))
-
-
-def _chance(generator: torch.Generator, probability: float) -> bool:
-    return _uniform(generator) < probability
+    return profile[radius].to(device).expand(shape)
