@@ -74,7 +74,8 @@ def test_the_published_recipe_trains_on_raw_values_and_keeps_running_statistics(
 
     monkeypatch.setattr(Stage1Objective, "forward", recorded)
     steps, checkpoint = run([ball()], tmp_path, PAPER, validation=[ball(1)])
-    assert [step.unit for step in steps] == ["steps"] * 3
+    units = ["steps", "windows", "steps", "windows", "steps"]  # validated twice
+    assert [step.unit for step in steps] == units
     assert len(shown) == 3
     assert all(image.shape == (1, 1, 48, 48, 48) for image in shown)
     assert max(image.max() for image in shown) > 150

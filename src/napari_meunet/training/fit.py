@@ -173,19 +173,28 @@ class Fit:
     ) -> Steps:
         """Take the steps of the phase that are left."""
         state = self._state
+        if self._is_due(n_steps):  # it was stopped while that was measured
+            yield from self._look(stepper, objective, n_steps)
         for image, labels in self._batches(range(state.step, n_steps)):
             if state.n_failures == self._config.patience:
                 break
             loss = yield from self._step(stepper, image, labels, n_steps)
             state.step += 1
             state.loss += (loss - state.loss) / min(state.step, AVERAGED_LOSSES)
-            predict = self._predictor(stepper, n_steps)
-            scores = self._validate(predict, stepper, n_steps)
-            if self._data.preview:
-                self._data.preview.look_when_due(predict)
-            self._save_now_and_then(stepper)
-            metrics = {"loss": state.loss, **scores}
-            yield Progress(state.step, n_steps, "steps", objective.name, metrics)
+            yield from self._look(stepper, objective, n_steps)
+
+    def _look(self, stepper: Stepper, objective: Objective, n_steps: int) -> Steps:
+        """Say where the training stands after a step."""
+        predict = self._predictor(stepper, n_steps)
+        scores: dict[str, float] = {}
+        if self._is_due(n_steps):
+            message = f"{objective.name}, measuring"
+            scores = yield from self._validate(predict, stepper, message)
+        if self._data.preview:
+            self._data.preview.look_when_due(predict)
+        self._save_now_and_then(stepper)
+        metrics = {"loss": self._state.loss, **scores}
+        yield Progress(self._state.step, n_steps, "steps", objective.name, metrics)
 
     def _step(
         self, stepper: Stepper, image: Tensor, labels: Tensor, n_steps: int
@@ -241,19 +250,23 @@ class Fit:
         seed = (config.seed, self._fabric.global_rank)
         return WindowSampler(data.specimens, data.windows, seed)
 
+    def _is_due(self, n_steps: int) -> bool:
+        """Return whether the present weights are still to be validated."""
+        step = self._state.step
+        due = step % self._config.validation_steps == 0 or step == n_steps
+        return due and step != self._state.validated and bool(self._data.validation)
+
     def _validate(
-        self, predict: Predict, stepper: Stepper, n_steps: int
-    ) -> dict[str, float]:
-        """Return the Dice of the averaged weights when it is time; keep the best."""
-        state = self._state
-        due = state.step % self._config.validation_steps == 0 or state.step == n_steps
-        if not (due and self._data.validation):
-            return {}
-        size = self._config.expanded_size
-        # The first process decides, so that all of them end a phase at the same step.
-        scores = self._fabric.broadcast(
-            validation_dice(predict, self._data.validation, size)
+        self, predict: Predict, stepper: Stepper, message: str
+    ) -> Generator[Progress, None, dict[str, float]]:
+        """Measure the Dice of the averaged weights; keep the best."""
+        state, size = self._state, self._config.expanded_size
+        scores = yield from validation_dice(
+            predict, self._data.validation, size, message
         )
+        # The first process decides, so that all of them end a phase at the same step.
+        scores = self._fabric.broadcast(scores)
+        state.validated = state.step
         if self._config.patience:
             mean = float(np.mean(list(scores.values())))
             if state.best is None or mean > state.best[0]:

@@ -28,6 +28,8 @@ class TrainingState:
         Number of the phase.
     step
         Steps of the phase that are done.
+    validated
+        The step after which it was last validated.
     loss
         Its running mean.
     cascade
@@ -49,6 +51,7 @@ class TrainingState:
     key: str
     phase: int = 0
     step: int = 0
+    validated: int = 0
     loss: float = 0.0
     cascade: Weights | None = None
     averaged: Weights | None = None

@@ -16,6 +16,17 @@ def specimen(rng):
     )
 
 
+def dice(*arguments):
+    """Return what the generator returns."""
+
+    def scores():
+        found.append((yield from validation_dice(*arguments)))
+
+    found = []
+    list(scores())
+    return found[0]
+
+
 @pytest.mark.parametrize("size", [16, 32, 64])
 def test_windows_of_any_size_count_every_voxel_once(specimen, size):
     def predict(image):
@@ -25,7 +36,7 @@ def test_windows_of_any_size_count_every_voxel_once(specimen, size):
     scaled = (specimen.image.read(0, 20).astype(float) - low) / (high - low)
     found, truth = scaled > 0.6, specimen.labels.read(0, 20) == 1
     expected = 2 * (found & truth).sum() / (found.sum() + truth.sum())
-    scores = validation_dice(predict, [specimen], size)
+    scores = dice(predict, [specimen], size)
     assert scores[1] == pytest.approx(expected, abs=1e-6)
     assert scores[2] == 0
 
@@ -35,4 +46,10 @@ def test_voxels_without_a_label_do_not_count(rng):
     labels = np.full_like(image, IGNORE)
     labels[3] = 1
     one = Specimen.index(Volume.from_array(image), Volume.from_array(labels), 2, rng)
-    assert validation_dice(lambda p: np.ones(p.shape, int), [one], 16) == {1: 1.0}
+    assert dice(lambda p: np.ones(p.shape, int), [one], 16) == {1: 1.0}
+
+
+def test_every_window_is_told(specimen):
+    predict = np.zeros_like
+    steps = validation_dice(predict, [specimen, specimen], 32, "measuring")
+    assert [(step.done, step.total) for step in steps] == [(i, 8) for i in range(1, 9)]
