@@ -152,7 +152,8 @@ class TrainingConfig(Frozen):
         ``"balanced"`` draws random patches, see `foreground`; ``"windows"`` shows the
         regular windows of the notebook, see `napari_meunet.training.patches.windows`.
     foreground
-        Fraction of balanced patches centred on a labelled voxel, the classes in turn.
+        Fraction of balanced patches drawn for a labelled voxel, the classes in turn;
+        it lies anywhere in the middle of the local patch.
     cross_entropy
         ``"plain"``, or ``"weighted"`` by how rare a class is, as in the notebook, see
         `napari_meunet.training.losses.class_weights`.

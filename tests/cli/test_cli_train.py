@@ -171,6 +171,17 @@ def test_before_the_first_step_an_interruption_takes_effect_at_once(
     assert capsys.readouterr().err == "meunet: interrupted\n"
 
 
+def test_an_interruption_at_the_very_start_is_one(data, tmp_path, capsys, monkeypatch):
+    class Interrupted:
+        def __getattr__(self, _):
+            raise KeyboardInterrupt
+
+    # while torch is imported, which takes seconds
+    monkeypatch.setitem(sys.modules, "napari_meunet.measurement", Interrupted())
+    assert main(train(data, tmp_path / "own.safetensors")) == 130
+    assert capsys.readouterr().err == "meunet: interrupted\n"
+
+
 def test_a_complete_model_is_said_to_be_so(data, tmp_path, capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

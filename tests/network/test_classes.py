@@ -6,7 +6,7 @@ from napari_meunet.network.classes import class_table, class_words
 
 @pytest.mark.parametrize(
     ("words", "values"),
-    [([], [0]), (["gut", "ovary"], [0, 1, 2]), (["ovary=21", "gut=7"], [0, 7, 21])],
+    [([], [0]), (["gut", "ovary"], [0, 1, 2]), (["ovary= 21", "gut =7"], [0, 7, 21])],
 )
 def test_classes_are_named_and_may_have_values(words, values):
     classes = class_table(words)
@@ -22,7 +22,7 @@ def test_classes_are_named_and_may_have_values(words, values):
         (["gut=0"], "0 is background"),
         (["gut=255"], "255 no label"),
         (["gut=one"], "got gut=one"),
-        (["gut=1", "ovary=1"], "different values"),
+        (["gut=1", "ovary=01"], "different values"),
         (["gut", "gut"], "different names"),
         (["=3"], "name"),
     ],

@@ -186,8 +186,9 @@ def test_images_are_not_made_up_from_a_part_of_the_labels(tmp_path):
     sparse = np.array(labels.read(0, labels.shape[0]))
     sparse[0] = IGNORE
     pairs = [ball(1), (image, Volume.from_array(sparse))]
-    with pytest.raises(MeUNetError, match="got voxels without a label in unnamed"):
-        run(pairs, tmp_path, STAGE1)
+    for order in (pairs, pairs[::-1]):
+        with pytest.raises(MeUNetError, match="got voxels without a label in unnamed"):
+            run(order, tmp_path, STAGE1)
     run(pairs, tmp_path, STAGE1.model_copy(update={"synthetic": 0.0}))
 
 

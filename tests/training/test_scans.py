@@ -32,6 +32,15 @@ def test_the_format_of_the_labels_comes_first_and_else_there_is_one(tmp_path):
             find(tmp_path)
 
 
+def test_a_scan_has_one_file_of_labels(tmp_path):
+    touch(tmp_path, "fly.tif", "fly_labels.tif", "fly_2_labels.tif", "fly_2.tif")
+    assert len(labelled_scans(tmp_path)) == 2
+    touch(tmp_path, "fly_labels.nii.gz")
+    for find in (labelled_scans, label_maps):
+        with pytest.raises(MeUNetError, match=r"fly_labels\.nii\.gz and fly_labels"):
+            find(tmp_path)
+
+
 def test_slices_in_a_folder_are_a_scan(tmp_path):
     (tmp_path / "a").mkdir()
     touch(tmp_path, "a_labels.tif")

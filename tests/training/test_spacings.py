@@ -18,9 +18,9 @@ def test_spacings_that_are_alike_need_no_remark(scans):
 
 
 def test_scans_of_other_resolutions_are_named():
-    scans = [scan(3, 3, 3), scan(12, 12, 12), scan(6, 6, 6)]
-    (remark,) = spacing_remarks(scans, turned=True)
-    assert "voxels from 3 x 3 x 3 um (z, y, x) to 12 x 12 x 12 um" in remark
+    scans = [scan(10, 3, 3), scan(10.1, 3, 3), scan(10, 12, 12)]
+    (remark,) = spacing_remarks(scans, turned=False)
+    assert "voxels of 10 x 3 x 3 um (z, y, x) to 10.1 x 12 x 12 um" in remark
 
 
 def test_voxels_that_are_no_cubes_should_not_be_turned_about_all_axes():

@@ -89,16 +89,6 @@ def test_a_state_of_other_settings_is_refused_and_stays(pair, tmp_path):
     assert state_path(path).read_bytes() == before
 
 
-def test_it_goes_on_with_a_lower_rate_which_the_card_then_says(pair, tmp_path):
-    path = tmp_path / "model.safetensors"
-    with closing(steps_of(pair, path)) as steps:
-        next(steps)
-    lower = CONFIG.model_copy(update={"learning_rate": 1e-5})
-    done = [step.done for step in steps_of(pair, path, lower) if step.unit == "steps"]
-    assert done[:2] == [2, 3]
-    assert load_checkpoint(path).card.training[0].config["learning_rate"] == 1e-5
-
-
 def test_a_damaged_state_is_one_clear_error(pair, tmp_path):
     path = tmp_path / "model.safetensors"
     state_path(path).write_bytes(b"not a state")
@@ -120,3 +110,29 @@ def test_without_gain_a_phase_ends_early_with_its_best_weights(pair, tmp_path):
     stage1 = [s for s in progress if s.message == "stage 1" and s.unit == "steps"]
     assert 3 <= len(stage1) < 50
     assert all("Dice class 1" in s.metrics for s in stage1)
+
+
+def test_wherever_it_stops_it_ends_as_early(pair, tmp_path):
+    """A validation counts once, whether it was whole or cut off."""
+    config = CONFIG.model_copy(
+        update={
+            "stage1_steps": 9,
+            "stage2_steps": 0,
+            "joint_steps": 1,
+            "validation_steps": 1,
+            "learning_rate": 1e-12,
+        }
+    )
+    whole = tmp_path / "whole.safetensors"
+    taken = [s for s in steps_of(pair, whole, config) if s.unit == "steps"]
+    n_steps = sum(step.message == "stage 1" for step in taken)
+    assert n_steps == 3  # the best, and two without gain
+    for stop in (1, 8, 9, 10, 17, 18, 19, 26, 27, 28):
+        path = tmp_path / f"stopped-{stop}.safetensors"
+        with closing(steps_of(pair, path, config)) as steps:
+            begun = list(itertools.islice(steps, stop))
+        taken = [*begun, *steps_of(pair, path, config)]
+        told = [s.done for s in taken if (s.unit, s.message) == ("steps", "stage 1")]
+        assert told == [1, 2, 3], stop
+        for name, tensor in weights(whole).items():
+            assert torch.equal(weights(path)[name], tensor), (stop, name)

@@ -28,9 +28,13 @@ def show(steps: Iterable[Progress], title: str) -> Progress | None:
 
 def _bar(steps: Iterable[Progress], title: str) -> Iterator[Progress]:
     with tqdm(desc=title, unit="", leave=False, dynamic_ncols=True) as bar:
+        shown = None
         for step in steps:
-            bar.total = step.total
-            bar.unit = f" {step.unit}"
+            if shown != (step.unit, step.total):  # another part of the work
+                shown = step.unit, step.total
+                bar.reset(step.total)
+                bar.unit = f" {step.unit}"
+                bar.initial = bar.n = step.done  # was not done at the present pace
             bar.set_postfix_str(_details(step), refresh=False)
             bar.update(step.done - bar.n)
             yield step

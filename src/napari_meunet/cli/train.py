@@ -50,11 +50,11 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, measure on the validation scans, print the path and the figures."""
+    options.written_before = _written(options.output)
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.train import is_first_process, train
 
-    options.written_before = _written(options.output)
     require_writable(options.output)
     require_absent(options.output, overwrite=options.overwrite)
     config = training_config(options)

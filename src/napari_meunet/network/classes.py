@@ -35,14 +35,9 @@ def class_table(words: Sequence[str]) -> tuple[LabelClass, ...]:
     MeUNetError
         If only some have a value, or a name or value is invalid or there twice.
     """
-    names = [word.partition("=")[0] for word in words]
-    values = [word.partition("=")[2] for word in words]
-    for given, what in ((names, "names"), (values, "values")):
-        if any(given) and len(set(given)) < len(given):
-            raise MeUNetError(
-                f"classes must have different {what}, got {' '.join(words)}; write "
-                "the names of labels 1, 2, ..., or NAME=VALUE for each"
-            )
+    names = [word.partition("=")[0].strip() for word in words]
+    values = [word.partition("=")[2].strip() for word in words]
+    _require_different(names, "names", words)
     if not any(values):
         return named_classes(names)
     if not all(value.isdecimal() and 0 < int(value) < 255 for value in values):
@@ -50,11 +45,23 @@ def class_table(words: Sequence[str]) -> tuple[LabelClass, ...]:
             "values of classes must be from 1 to 254 (0 is background, 255 no label), "
             f"got {' '.join(words)}; write NAME=VALUE for each"
         )
-    table = sorted(zip(map(int, values), names, strict=True))
+    numbers = [int(value) for value in values]
+    _require_different(numbers, "values", words)
+    table = sorted(zip(numbers, names, strict=True))
     return tuple(
         LabelClass.checked(value=value, name=name, color=COLORS[i % len(COLORS)])
         for i, (value, name) in enumerate([(0, "background"), *table])
     )
+
+
+def _require_different(
+    given: Sequence[object], what: str, words: Sequence[str]
+) -> None:
+    if len(set(given)) < len(given):
+        raise MeUNetError(
+            f"classes must have different {what}, got {' '.join(words)}; write the "
+            "names of labels 1, 2, ..., or NAME=VALUE for each"
+        )
 
 
 def class_words(classes: Sequence[LabelClass]) -> tuple[str, ...]:

@@ -130,8 +130,6 @@ class Watch:
         What a person should know of the scans; empty if nothing.
     is_trained
         Whether the model is complete, and only its measurement may follow.
-    unmeasured
-        Why it could not be measured; empty if it could.
     """
 
     def __init__(self) -> None:
@@ -139,15 +137,16 @@ class Watch:
         self.look: Look | None = None
         self.remark = ""
         self.is_trained = False
-        self.unmeasured = ""
 
     def take_look(self, look: "Look") -> None:
         """Keep a look."""
         self.look = look
 
-    def follow(self, steps: Steps, course: Course) -> Steps:
-        """Pass the steps on, counted over all phases, and keep their figures."""
-        done = 0
+    def follow(self, steps: Steps, course: Course, done: int) -> Steps:
+        """Pass the steps on, counted over all phases, and keep their figures.
+
+        As many steps are `done` before.
+        """
         with closing(steps):
             for step in steps:
                 if step.unit == "steps" and step.metrics:  # else a message on the way
@@ -279,23 +278,20 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
         validation=held_out,
         show=watch.take_look,
     )
-    course, goes_on = Course(config), state_path(output).exists()
+    course, goes_on, done = Course(config), state_path(output).exists(), 0
     if goes_on:
-        course.figures(output)  # so that it knows the phases that are over
+        done = max((each.step for each in course.figures(output)), default=0)
     else:  # what goes on has its request, or was begun by other means
         _remember(request)
     try:
         logged = logged_to_csv(steps, log_path(output), append=goes_on)
-        yield from watch.follow(logged, course)
+        yield from watch.follow(logged, course, done)
     finally:
         if not state_path(output).exists():
             request_path(output).unlink(missing_ok=True)
     watch.is_trained = True
     how = SegmentationConfig(device=config.device, memory=config.memory)
-    try:
-        yield from measure_model(output, held_out, how)
-    except MeUNetError as error:  # the model is good all the same
-        watch.unmeasured = str(error)
+    yield from measure_model(output, held_out, how)
 
 
 def _remember(request: Request) -> None:

@@ -174,16 +174,18 @@ class Fit:
         """Take the steps of the phase that are left."""
         state = self._state
         if self._is_due(n_steps):  # it was stopped while that was measured
-            yield from self._look(stepper, objective, n_steps)
+            yield from self._after_step(stepper, objective, n_steps)
         for image, labels in self._batches(range(state.step, n_steps)):
             if state.n_failures == self._config.patience:
                 break
             loss = yield from self._step(stepper, image, labels, n_steps)
             state.step += 1
             state.loss += (loss - state.loss) / min(state.step, AVERAGED_LOSSES)
-            yield from self._look(stepper, objective, n_steps)
+            yield from self._after_step(stepper, objective, n_steps)
 
-    def _look(self, stepper: Stepper, objective: Objective, n_steps: int) -> Steps:
+    def _after_step(
+        self, stepper: Stepper, objective: Objective, n_steps: int
+    ) -> Steps:
         """Say where the training stands after a step."""
         predict = self._predictor(stepper, n_steps)
         scores: dict[str, float] = {}

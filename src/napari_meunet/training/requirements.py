@@ -1,6 +1,6 @@
 """What must hold before a training begins; each failure is one clear error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
@@ -43,7 +43,7 @@ def require_trainable(
 
 
 def require_learnable(
-    specimens: Mapping[str, Specimen],
+    specimens: Sequence[tuple[str, Specimen]],
     held_out: Sequence[Specimen],
     config: TrainingConfig,
 ) -> None:
@@ -52,7 +52,7 @@ def require_learnable(
     Parameters
     ----------
     specimens
-        To train on, by name.
+        To train on, with their names.
     held_out
         To validate on.
     config
@@ -64,7 +64,7 @@ def require_learnable(
         If images are to be made up from labels of a part of a scan, or training is to
         end by the Dice of classes that no validation scan holds.
     """
-    sparse = [name for name, specimen in specimens.items() if specimen.is_sparse]
+    sparse = [name for name, specimen in specimens if specimen.is_sparse]
     if sparse and config.synthetic:
         raise MeUNetError(
             "images are made up from whole label maps, got voxels without a label in "

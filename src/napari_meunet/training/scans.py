@@ -1,6 +1,7 @@
 """Scans with their labels beside them, by name."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from napari_meunet.errors import MeUNetError
@@ -64,14 +65,30 @@ def _found(folder: Path) -> list[tuple[Path | None, Path]]:
 
     Tables such as ``fly_labels.csv`` are none, nor are the hidden files that macOS
     puts beside others.
+
+    Raises
+    ------
+    MeUNetError
+        If there are several for one name.
     """
     pairs: list[tuple[Path | None, Path]] = []
-    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*")):
+    for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*"), key=_by_name):
         name = scan_name(labels)
         if not name.endswith(LABELS_SUFFIX) or name.startswith("."):
             continue
         pairs.append((_scan_of(labels, name.removesuffix(LABELS_SUFFIX)), labels))
+    for (_, one), (_, other) in pairwise(pairs):
+        if scan_name(one) == scan_name(other):
+            raise MeUNetError(
+                f"a scan must have one file of labels, got {one.name} and {other.name} "
+                f"in {folder}; move one of them away"
+            )
     return pairs
+
+
+def _by_name(path: Path) -> tuple[str, str]:
+    """Sort files of one name in several formats beside each other."""
+    return scan_name(path), path.name
 
 
 def _scan_of(labels: Path, name: str) -> Path | None:

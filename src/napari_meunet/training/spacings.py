@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_meunet.network.spacing import TOLERATED
+from napari_meunet.network.spacing import TOLERATED, range_in_words
+from napari_meunet.training.scans import spacing_range
 from napari_meunet.volume.volume import Volume
 from napari_meunet.words import spacing_in_words
 
@@ -25,16 +26,16 @@ def spacing_remarks(scans: Sequence[Volume], *, turned: bool) -> list[str]:
         Clauses: that the voxels of the scans differ by more than `TOLERATED`, or that
         those of one do along its axes, so that turning it changes its proportions.
     """
-    known = sorted({scan.spacing.zyx for scan in scans if scan.spacing})
-    if not known:
+    known = spacing_range(scans)
+    if known is None:
         return []
-    sizes, remarks = np.array(known), []
-    if (sizes.max(axis=0) > TOLERATED * sizes.min(axis=0)).any():
-        finest, coarsest = (spacing_in_words(end) for end in (known[0], known[-1]))
+    remarks = []
+    if (np.array(known.coarsest) > TOLERATED * np.array(known.finest)).any():
         remarks.append(
-            f"voxels from {finest} to {coarsest}, of which the same organ has more or "
+            f"voxels of {range_in_words(known)}, of which the same organ has more or "
             "fewer: resample the scans to one size"
         )
+    sizes = np.array([scan.spacing.zyx for scan in scans if scan.spacing])
     uneven = sizes[sizes.max(axis=1) > TOLERATED * sizes.min(axis=1)]
     if turned and len(uneven):
         remarks.append(

@@ -106,7 +106,8 @@ class TrainingState:
         if self.cascade and not all(t.isfinite().all() for t in self.cascade.values()):
             raise MeUNetError(
                 "weights must be finite to be kept, got others after "
-                f"{self.step} steps; lower --learning-rate or look for damaged scans"
+                f"{self.step} steps; look for damaged scans, or begin anew with a "
+                "lower --learning-rate"
             )
         content = {name: value for name, value in vars(self).items() if name != "path"}
         # torch's own file writer does not say what a full disk answered.

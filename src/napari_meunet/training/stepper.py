@@ -113,8 +113,8 @@ class Stepper:
             value = float(loss.item())
             if not math.isfinite(value):
                 raise MeUNetError(
-                    f"the loss must stay finite, got {value}; lower --learning-rate or "
-                    "look for damaged scans"
+                    f"the loss must stay finite, got {value}; look for damaged scans, "
+                    "or begin anew with a lower --learning-rate"
                 )
             self._fabric.backward(loss)
         self._optimiser.step()

@@ -116,9 +116,11 @@ def train(
         data = replace(data, preview=preview)
     torch.manual_seed(config.seed)
     cascade = initial.build() if initial else Cascade(**card.network.model_dump())
-    key = _key(config, card, data.specimens, initial)
-    # that of the first process, which alone writes it; the disks may differ
-    state = fabric.broadcast(TrainingState.load(state_path(output), key))
+    key = _key(config, card, data, initial)
+    state = TrainingState(state_path(output), key)
+    if fabric.is_global_zero:  # which alone writes it; the others' disks may differ
+        state = TrainingState.load(state.path, key)
+    state = fabric.broadcast(state)
     if state.cascade:
         cascade.load_state_dict(state.cascade)
     fit = Fit(fabric, cascade, data, config, state)
@@ -167,8 +169,8 @@ def _data(
         [_indexed(pair, card, n_classes, rng) for pair in part]
         for part in (pairs, validation)
     )
-    known = {specimen_name(p): s for p, s in zip(pairs, specimens, strict=True)}
-    require_learnable(known, held_out, config)
+    with_names = list(zip(map(specimen_name, pairs), specimens, strict=True))
+    require_learnable(with_names, held_out, config)
     names = {i: label.name for i, label in enumerate(card.classes)}
     data = TrainingData(specimens, held_out, names)
     if config.sampling == "balanced":
@@ -242,16 +244,16 @@ def _handover(config: TrainingConfig, initial: Checkpoint | None) -> int | None:
 def _key(
     config: TrainingConfig,
     card: Card,
-    specimens: Sequence[Specimen],
+    data: TrainingData,
     initial: Checkpoint | None,
 ) -> str:
     """Return what must agree for a stopped training to go on."""
     parts = {
-        # a lower rate is the remedy where the loss is no longer finite
-        "config": config.model_dump(exclude={"device", "memory", "learning_rate"}),
+        "config": config.model_dump(exclude={"device", "memory"}),
         "network": card.network.model_dump(),
         "classes": [label.value for label in card.classes],
-        "scans": [(s.shape, s.intensity) for s in specimens],
+        "scans": [(s.shape, s.intensity) for s in data.specimens],
+        "validation": [(s.shape, s.intensity) for s in data.validation],
         "initial": initial.digest() if initial else None,
     }
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

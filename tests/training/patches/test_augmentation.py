@@ -128,6 +128,19 @@ def test_values_stay_between_zero_and_one_and_the_seed_decides():
     assert first.max() <= 1
 
 
+@pytest.mark.parametrize("kind", ["full", "affine"])
+def test_mixed_precision_does_not_move_patches(kind, rng):
+    augmentation = Augmentation(1.0, mirror=True, kind=kind)
+    size = augmentation.drawn_size(64)
+    image = torch.from_numpy(rng.random((1, 1, size, size, size), np.float32))
+    labels = torch.from_numpy(rng.integers(0, 3, (1, size, size, size), np.uint8))
+    expected = augmentation.apply(image, labels, 64, seed=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = augmentation.apply(image, labels, 64, seed=1)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("kind", ["full", "affine"])

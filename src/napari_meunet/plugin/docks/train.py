@@ -61,6 +61,7 @@ class TrainWidget(Dock):
         self._done = 0.0
         self._stopping = ""
         self._discarding = False
+        self._failure = ""
         self._make_parts(napari_viewer)
         self._lay_out()
         self._labelling = Question(self)
@@ -205,14 +206,14 @@ class TrainWidget(Dock):
     def _start(self) -> None:
         self._task = task = self.form.task
         self._watch, self._look = Watch(), None
-        self._stopping, self._discarding = "", False
+        self._stopping, self._discarding, self._failure = "", False, ""
         self._show_past(goes_on=self._unfinished())
         self.form.lock(True)
         self.result.say("Reading the scans and labels…")
         self.segment.hide()
         self._job = Job(train_as_asked(task, self._watch), self)
         self._job.progressed.connect(self._show)
-        self._job.failed.connect(self.result.warn)
+        self._job.failed.connect(self._fail)
         self._job.ended.connect(self._end)
         self.progress.follow(self._job)
         for button in (self.pause, self.cancel):
@@ -250,7 +251,6 @@ class TrainWidget(Dock):
 
     def _cancel(self) -> None:
         if self._watch.is_trained:
-            self._watch.unmeasured = "it was not wanted"
             self._stop("Stopping…")
         elif self._sure():
             self._discarding = True
@@ -263,6 +263,10 @@ class TrainWidget(Dock):
             self.cancel.setEnabled(False)
             self._stopping = words
             self.result.say(words)
+
+    def _fail(self, error: str) -> None:
+        self._failure = error
+        self.result.warn(error)
 
     def _end(self, ending: Ending) -> None:
         if self._job is not None:
@@ -280,8 +284,9 @@ class TrainWidget(Dock):
             self.result.say("Paused. Everything is kept.")
         self.form.lock(unfinished_request(output) is not None)
         self._refresh()
-        if self._watch.unmeasured:
-            self.note.warn(f"It was not measured: {self._watch.unmeasured}.")
+        if self._watch.is_trained and ending is not Ending.COMPLETE:
+            reason = self._failure or "it was not wanted"
+            self.note.warn(f"It was not measured: {reason}.")
 
     def _output(self) -> Path:
         """Return the file of the last training; the form may show another by now."""

@@ -16,7 +16,7 @@ Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
 def validation_dice(
-    predict: Predict, specimens: Sequence[Specimen], size: int, message: str = ""
+    predict: Predict, specimens: Sequence[Specimen], size: int, message: str
 ) -> Generator[Progress, None, dict[int, float]]:
     """Measure the mean Dice of every class above 0 that some specimen holds.
 

@@ -112,16 +112,25 @@ class Augmentation:
             Of the randomness.
         """
         generator = torch.Generator().manual_seed(seed)
-        images, truths = [], []
-        for one, truth in zip(image, labels, strict=True):
-            patch, moved = self._moved(one, truth, size, generator)
-            if happens(self.synthetic, generator):
-                patch = synthesised(moved, generator)
-            if self.kind == "full":
-                patch = regrey(patch, generator)
-            images.append(patch)
-            truths.append(moved)
+        # places in half precision would be off by a part of a voxel
+        with torch.autocast(image.device.type, enabled=False):
+            patches = [
+                self._changed(one, truth, size, generator)
+                for one, truth in zip(image, labels, strict=True)
+            ]
+        images, truths = zip(*patches, strict=True)
         return torch.stack(images), torch.stack(truths)
+
+    def _changed(
+        self, image: Tensor, labels: Tensor, size: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return a patch with all that happens to it, of edge `size`."""
+        image, labels = self._moved(image, labels, size, generator)
+        if happens(self.synthetic, generator):
+            image = synthesised(labels, generator)
+        if self.kind == "full":
+            image = regrey(image, generator)
+        return image, labels
 
     def _moved(
         self, image: Tensor, labels: Tensor, size: int, generator: torch.Generator
