@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 import torch
 
@@ -5,6 +7,14 @@ from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
 from napari_meunet.network.classes import unnamed_classes
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heeded():
+    """A job in the background of a shell inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ class Watch:
         """Keep a look."""
         self.look = look
 
-    def follow(self, steps: Steps, course: Course, done: int) -> Steps:
+    def follow(self, steps: Steps, course: Course, done: int = 0) -> Steps:
         """Pass the steps on, counted over all phases, and keep their figures.
 
         As many steps are `done` before.
