@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from benchmarks.accuracy.peers import PEERS
 from benchmarks.accuracy.task import Network, Predict, Task
 from napari_meunet.config import PRESETS, SegmentationConfig, TrainingConfig
 from napari_meunet.inference.segment import segment
-from napari_meunet.labels.store import LabelStore
+from napari_meunet.labels.temporary import temporary_labels
 from napari_meunet.network.card import Card, IntensityRule
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.classes import named_classes
@@ -78,11 +77,9 @@ class Variant:
         config = SegmentationConfig(device=task.config.device)
 
         def predict(volume: Volume) -> NDArray[np.uint8]:
-            with TemporaryDirectory(dir=folder) as temporary:
-                place = Path(temporary) / "scan.meunet"
-                with LabelStore.create(place, volume, checkpoint.card.classes) as store:
-                    deque(segment(volume, checkpoint, config, store), maxlen=0)
-                    return np.array(store.labels[:])
+            with temporary_labels(volume, checkpoint.card.classes, folder) as store:
+                deque(segment(volume, checkpoint, config, store), maxlen=0)
+                return np.array(store.labels[:])
 
         return predict
 

@@ -5,11 +5,10 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryDirectory
 
 from napari_meunet.config import LabelClass, SegmentationConfig
 from napari_meunet.inference.segment import segment
-from napari_meunet.labels.store import LabelStore
+from napari_meunet.labels.temporary import temporary_labels
 from napari_meunet.network.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -57,10 +56,7 @@ def measure_model(
         message = f"measuring on scan {number} of {len(scans)}"
         with (
             # on a disk with room for the model, which /tmp may not be
-            TemporaryDirectory(prefix=".meunet-", dir=model.parent) as folder,
-            LabelStore.create(
-                Path(folder) / "labels", volume, checkpoint.card.classes
-            ) as store,
+            temporary_labels(volume, checkpoint.card.classes, model.parent) as store,
             closing(segment(volume, checkpoint, config, store)) as steps,
         ):
             for step in steps:

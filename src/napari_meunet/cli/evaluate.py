@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from napari_meunet.atomic import writing
@@ -14,7 +14,7 @@ from napari_meunet.cli.terminal import add_json, remark, show
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import require_absent
-from napari_meunet.labels.store import LabelStore
+from napari_meunet.labels.temporary import temporary_labels
 from napari_meunet.network.spacing import spacing_remark
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.evaluation.agreement import Agreement, agreement
@@ -171,10 +171,7 @@ def _segmented(
     from napari_meunet.inference.segment import segment
 
     volume, classes = open_volume(pair.predicted), checkpoint.card.classes
-    with (
-        TemporaryDirectory(prefix="meunet-") as folder,
-        LabelStore.create(Path(folder) / "labels", volume, classes) as store,
-    ):
+    with temporary_labels(volume, classes) as store:
         show(segment(volume, checkpoint, config, store), f"segment {pair.name}")
         yield OpenedLabels(store.labels, store.spacing, classes)
 

@@ -128,12 +128,17 @@ def test_values_stay_between_zero_and_one_and_the_seed_decides():
     assert first.max() <= 1
 
 
+def random_patches(augmentation, n, size, rng):
+    shape = (augmentation.drawn_size(size),) * 3
+    image = rng.random((n, 1, *shape), np.float32)
+    labels = rng.integers(0, 3, (n, *shape), np.uint8)
+    return torch.from_numpy(image), torch.from_numpy(labels)
+
+
 @pytest.mark.parametrize("kind", ["full", "affine"])
 def test_mixed_precision_does_not_move_patches(kind, rng):
     augmentation = Augmentation(1.0, mirror=True, kind=kind)
-    size = augmentation.drawn_size(64)
-    image = torch.from_numpy(rng.random((1, 1, size, size, size), np.float32))
-    labels = torch.from_numpy(rng.integers(0, 3, (1, size, size, size), np.uint8))
+    image, labels = random_patches(augmentation, 1, 64, rng)
     expected = augmentation.apply(image, labels, 64, seed=1)
     with torch.autocast("cpu", torch.bfloat16):
         found = augmentation.apply(image, labels, 64, seed=1)
@@ -146,9 +151,7 @@ def test_mixed_precision_does_not_move_patches(kind, rng):
 @pytest.mark.parametrize("kind", ["full", "affine"])
 def test_a_card_moves_patches_as_the_processor_does(kind, rng):
     augmentation = Augmentation(1.0, mirror=True, kind=kind)
-    size = augmentation.drawn_size(32)
-    image = torch.from_numpy(rng.random((4, 1, size, size, size), np.float32))
-    labels = torch.from_numpy(rng.integers(0, 3, (4, size, size, size), np.uint8))
+    image, labels = random_patches(augmentation, 4, 32, rng)
     _, here = augmentation.apply(image, labels, 32, seed=1)
     changed, there = augmentation.apply(image.cuda(), labels.cuda(), 32, seed=1)
     assert changed.is_cuda
