@@ -60,7 +60,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data-sets", nargs="+", choices=DATA_SETS, default=DATA_SETS)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS)
     parser.add_argument("--seeds", nargs="+", type=int)
-    parser.add_argument("--steps", type=int, help="other than in the setting: a trial")
+    parser.add_argument(
+        "--patches", type=int, help="other than in the setting: a trial"
+    )
     parser.add_argument("--jobs", type=int, help="runs side by side")
     parser.add_argument("--device", default="auto")
     parser.add_argument(
@@ -95,7 +97,7 @@ def chosen_setting(options: argparse.Namespace) -> Setting:
     options.seeds = options.seeds or setting.seeds
     return replace(
         setting,
-        steps=options.steps or setting.steps,
+        n_patches=options.patches or setting.n_patches,
         jobs=options.jobs or setting.jobs,
     )
 
@@ -121,7 +123,7 @@ def command(
         "--data-sets": run.data_set,
         "--networks": run.network,
         "--seeds": run.seed,
-        "--steps": setting.steps,
+        "--patches": setting.n_patches,
         "--jobs": setting.jobs,
         "--device": options.device,
         "--data": options.data,

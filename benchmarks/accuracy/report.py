@@ -88,15 +88,17 @@ def lines(table: Table, results: Sequence[Result], greys: Greys) -> Iterator[str
     yield f"# Accuracy, {setting['name']} setting"
     yield ""
     yield (
-        f"{setting['steps']} steps of {setting['batch_size']} x "
-        f"{setting['patch_size']}^3 voxels; {setting['threads']} thread(s) a run, "
-        f"{setting['jobs']} run(s) side by side; {machine['device']}, torch "
-        f"{machine['torch']}, MONAI {machine['monai']}, Python {machine['python']}. "
+        f"{setting['n_patches']} patches of {setting['patch_size']}^3 voxels a run; "
+        f"{setting['threads']} thread(s) a run, {setting['jobs']} run(s) side by side; "
+        f"{machine['device']}, torch {machine['torch']}, MONAI {machine['monai']}, "
+        f"Python {machine['python']}. "
         f"Training and inference of the {len(results)} runs took {hours(results):.2f} "
         "hours on the clock."
     )
     for name, rows in table.items():
+        a_step = setting["patches_a_step"][name]
         yield from ("", f"## {rows[0].data_set.title}", "")
+        yield from (f"{a_step} patch(es) a step.", "")
         yield from block(rows)
         if name in greys:
             alone = ", ".join(f"{each} {x:.3f}" for each, x in greys[name].items())

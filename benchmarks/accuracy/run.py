@@ -27,12 +27,13 @@ from napari_meunet.volume.volume import Volume
 def budget(run: Run, setting: Setting, device: str) -> TrainingConfig:
     """Return what every network gets for this data set and seed."""
     data_set = DATA_SETS[run.data_set]
-    size, joint = data_set.patch_size(setting), round(setting.steps * JOINT_SHARE)
+    size, steps = data_set.patch_size(setting), setting.steps(run.data_set)
+    joint = round(steps * JOINT_SHARE)
     return TrainingConfig(
         patch_size=size,
         expanded_size=size,
-        batch_size=setting.batch_size,
-        stage1_steps=setting.steps - joint,
+        batch_size=setting.patches_a_step[run.data_set],
+        stage1_steps=steps - joint,
         joint_steps=joint,
         mirror=data_set.mirror,
         turn=data_set.turn,

@@ -24,8 +24,8 @@ def result(network="post", seed=0, dice=(0.8, 0.6), gibibytes=1.0, **changes):
         "budget": {},
         "setting": {
             "name": "small",
-            "steps": 5,
-            "batch_size": 1,
+            "n_patches": 8,
+            "patches_a_step": {"weave": 2},
             "patch_size": 64,
             "threads": 1,
             "jobs": 2,
@@ -127,7 +127,7 @@ def test_the_claims_name_the_winner_and_the_memory():
 
 def test_results_of_different_budgets_are_not_mixed(tmp_path):
     other = result("dynunet")
-    other.setting["steps"] = 500
+    other.setting["n_patches"] = 500
     write([result(), other], tmp_path)
 
     with pytest.raises(ValueError, match="one setting"):
@@ -164,5 +164,6 @@ def test_the_report_is_a_table_and_a_figure(tmp_path):
     assert "| post | 0.700 |  | 0.800 | 0.600 | 2.0 | 2.0 | 1.50 | 1.00 | 60 |" in next(
         line for line in table if line.startswith("| post")
     )
+    assert "2 patch(es) a step." in table
     assert any(line.endswith("yarn A 0.400, yarn B 0.250.") for line in table)
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
