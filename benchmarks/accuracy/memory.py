@@ -21,8 +21,8 @@ from benchmarks.accuracy.run import machine
 from benchmarks.accuracy.task import Network, Task
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.device import choose_device, computes_bf16
+from napari_meunet.training.draft import new_network
 from napari_meunet.training.memory.plan import Budget, plan_step
-from napari_meunet.training.train import new_network
 from napari_meunet.volume.volume import Volume
 
 HERE = Path(__file__).parent

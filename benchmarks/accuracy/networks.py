@@ -14,10 +14,10 @@ from benchmarks.accuracy.task import Network, Predict, Task
 from napari_meunet.config import PRESETS, SegmentationConfig, TrainingConfig
 from napari_meunet.inference.segment import segment
 from napari_meunet.labels.temporary import temporary_labels
-from napari_meunet.network.card import Card, IntensityRule
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.classes import named_classes
-from napari_meunet.training.train import new_network, train
+from napari_meunet.training.draft import draft_card
+from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
 
@@ -45,19 +45,11 @@ class Variant:
     def learn(self, task: Task, folder: Path) -> int:
         """Train as `config` says, and leave one model of all stages."""
         config = self.config(task.config)
+        output, scans = self._weights(folder), [image for image, _ in task.pairs]
         classes = named_classes(task.classes)
-        network = new_network(len(classes), config)
-        card = Card(
-            name="benchmark",
-            version="1",
-            network=network,
-            classes=classes,
-            intensity=IntensityRule() if config.normalise else None,
-            data="a benchmark",
-            licence="unknown",
-        )
-        deque(train(task.pairs, config, card, self._weights(folder)), maxlen=0)
-        cascade = load_checkpoint(self._weights(folder)).build()
+        card = draft_card(output, classes, config, scans, command="a benchmark")
+        deque(train(task.pairs, config, card, output), maxlen=0)
+        cascade = load_checkpoint(output).build()
         return sum(weight.numel() for weight in cascade.parameters())
 
     def config(self, budget: TrainingConfig) -> TrainingConfig:

@@ -51,8 +51,8 @@ LONG = TINY.model_copy(update={"stage1_steps": 100_000})
 @pytest.fixture(autouse=True)
 def _small(monkeypatch, short_calibration):
     """Keep the network small and the statistics short."""
-    monkeypatch.setattr("napari_meunet.training.train.FEATURES", (2, 2, 2, 2, 2))
-    monkeypatch.setattr("napari_meunet.training.train.REFINEMENT_FEATURES", (2, 2, 2))
+    monkeypatch.setattr("napari_meunet.training.draft.FEATURES", (2, 2, 2, 2, 2))
+    monkeypatch.setattr("napari_meunet.training.draft.REFINEMENT_FEATURES", (2, 2, 2))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import argparse
 import shlex
 import sys
 from collections import deque
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from napari_meunet.cli.train_options import (
 )
 from napari_meunet.config import SegmentationConfig, TrainingConfig
 from napari_meunet.export.export import require_absent
-from napari_meunet.network.card import Card, IntensityRule, read_card
+from napari_meunet.network.card import read_card
 from napari_meunet.network.classes import class_table
 from napari_meunet.progress import Steps
 from napari_meunet.training.output import log_path, require_writable, state_path
@@ -27,7 +26,6 @@ from napari_meunet.training.scans import (
     labelled_scans,
     open_labels,
     open_pair,
-    spacing_range,
 )
 from napari_meunet.volume.volume import Volume
 
@@ -53,6 +51,7 @@ def run(options: argparse.Namespace) -> None:
     options.written_before = _written(options.output)
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
+    from napari_meunet.training.draft import draft_card
     from napari_meunet.training.train import is_first_process, train
 
     require_writable(options.output)
@@ -60,9 +59,16 @@ def run(options: argparse.Namespace) -> None:
     config = training_config(options)
     pairs, held_out = _specimens(options, config)
     initial = load_checkpoint(options.initial) if options.initial else None
-    card = _card(options, config, [image or labels for image, labels in pairs])
-    if initial:
-        card = card.model_copy(update={"command": initial.card.command + card.command})
+    card = draft_card(
+        options.output,
+        class_table(options.classes),
+        config,
+        [image or labels for image, labels in pairs],
+        command=shlex.join(["meunet", *sys.argv[1:]]),
+        initial=initial,
+        description=options.description,
+        licence=options.licence,
+    )
     steps = interrupted_between(
         train(pairs, config, card, options.output, initial=initial, validation=held_out)
     )
@@ -134,22 +140,3 @@ def _logged(steps: Steps, options: argparse.Namespace) -> Steps:
     if options.tensorboard:
         steps = logged_to_tensorboard(steps, options.tensorboard)
     return steps
-
-
-def _card(
-    options: argparse.Namespace, config: TrainingConfig, scans: Sequence[Volume]
-) -> Card:
-    from napari_meunet.training.train import new_network
-
-    classes = class_table(options.classes)
-    return Card(
-        name=options.output.stem,
-        version="1",
-        network=new_network(len(classes), config),
-        classes=classes,
-        spacing=spacing_range(scans),
-        intensity=IntensityRule() if config.normalise else None,
-        data=options.description or f"{len(scans)} labelled scans",
-        licence=options.licence,
-        command=(shlex.join(["meunet", *sys.argv[1:]]),),
-    )

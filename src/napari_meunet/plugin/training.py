@@ -17,7 +17,6 @@ from napari_meunet.config import (
     TrainingConfig,
 )
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import Card, IntensityRule
 from napari_meunet.plugin.layers import (
     folder_of_labels,
     labels_layer,
@@ -258,6 +257,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     import_torch()
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
+    from napari_meunet.training.draft import draft_card
     from napari_meunet.training.scans import labelled_scans, open_pair
     from napari_meunet.training.train import train
 
@@ -269,16 +269,35 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     held_out = [open_pair(*pair) for pair in validation]
     named = initial.card.classes if initial else request.classes
     pairs, classes = _pairs(task, named)
+    card = draft_card(
+        output,
+        classes,
+        config,
+        [scan for scan, _ in pairs],
+        command="the Train dock of napari",
+        initial=initial,
+        description=request.description,
+        licence=request.licence,
+    )
     steps = train(
         pairs,
         config,
-        _card(request, classes, initial, [scan for scan, _ in pairs]),
+        card,
         output,
         initial=initial,
         validation=held_out,
         show=watch.take_look,
     )
-    course, goes_on, done = Course(config), state_path(output).exists(), 0
+    yield from _remembered(steps, request, Course(config), watch)
+    watch.is_trained = True
+    how = SegmentationConfig(device=config.device, memory=config.memory)
+    yield from measure_model(output, held_out, how)
+
+
+def _remembered(steps: Steps, request: Request, course: Course, watch: Watch) -> Steps:
+    """Pass the steps on, with a log and the request beside them to go on with."""
+    output = request.output
+    goes_on, done = state_path(output).exists(), 0
     if goes_on:
         done = max((each.step for each in course.figures(output)), default=0)
     else:  # what goes on has its request, or was begun by other means
@@ -289,9 +308,6 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     finally:
         if not state_path(output).exists():
             request_path(output).unlink(missing_ok=True)
-    watch.is_trained = True
-    how = SegmentationConfig(device=config.device, memory=config.memory)
-    yield from measure_model(output, held_out, how)
 
 
 def _remember(request: Request) -> None:
@@ -352,30 +368,3 @@ def _drawn(
     # a map of its own: the layer's one goes when the layer is removed
     mine = LabelStore.open(store.folder, writable=False)
     return Volume.from_array(mine.labels, mine.spacing), mine.classes
-
-
-def _card(
-    request: Request,
-    classes: tuple[LabelClass, ...],
-    initial: "Checkpoint | None",
-    scans: list["Volume"],
-) -> Card:
-    from napari_meunet.training.scans import spacing_range
-    from napari_meunet.training.train import new_network
-
-    before: tuple[str, ...] = ()
-    network = new_network(len(classes), request.config)
-    if initial:  # the engine refuses one of other classes
-        before = initial.card.command
-        network = initial.card.network.model_copy(update={"n_classes": len(classes)})
-    return Card(
-        name=request.output.stem,
-        version="1",
-        network=network,
-        classes=classes,
-        spacing=spacing_range(scans),
-        intensity=initial.card.intensity if initial else IntensityRule(),
-        data=request.description or f"labelled scans: {len(scans)}",
-        licence=request.licence or "unknown",
-        command=(*before, "the Train dock of napari"),
-    )

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.random import Generator
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import Card, NetworkConfig
-from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
+from napari_meunet.network.card import Card
+from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
-from napari_meunet.network.meunet import FEATURES
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.allocator import freed_memory_kept
 from napari_meunet.training.fit import Fit, TrainingData
@@ -116,17 +116,12 @@ def train(
         data = replace(data, preview=preview)
     torch.manual_seed(config.seed)
     cascade = initial.build() if initial else Cascade(**card.network.model_dump())
-    key = _key(config, card, data, initial)
-    state = TrainingState(state_path(output), key)
-    if fabric.is_global_zero:  # which alone writes it; the others' disks may differ
-        state = TrainingState.load(state.path, key)
-    state = fabric.broadcast(state)
+    state = _state(fabric, state_path(output), _key(config, card, data, initial))
     if state.cascade:
         cascade.load_state_dict(state.cascade)
     fit = Fit(fabric, cascade, data, config, state)
-    phases = _phases(cascade, config, _loss(data, config))
     handover = _handover(config, initial)
-    for phase, (objective, n_steps) in enumerate(phases):
+    for phase, (objective, n_steps) in enumerate(_phases(cascade, config, data)):
         if n_steps and phase >= state.phase:
             # for a phase at a time, since the next one plans with what is free
             with freed_memory_kept():
@@ -148,16 +143,6 @@ def is_first_process() -> bool:
     """
     names = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
     return all(os.environ.get(name, "0") == "0" for name in names)
-
-
-def new_network(n_classes: int, config: TrainingConfig) -> NetworkConfig:
-    """Return the architecture that `config` asks for."""
-    return NetworkConfig(
-        n_classes=n_classes,
-        features=FEATURES,
-        refinement_features=REFINEMENT_FEATURES,
-        fusion=config.fusion,
-    )
 
 
 def _data(
@@ -213,6 +198,14 @@ def _remarks(
         yield Progress(len(pairs), len(pairs), "scans", message)
 
 
+def _state(fabric: Fabric, path: Path, key: str) -> TrainingState:
+    """Return where the first process stands: it alone writes it."""
+    state = TrainingState(path, key)
+    if fabric.is_global_zero:
+        state = TrainingState.load(path, key)
+    return fabric.broadcast(state)
+
+
 def _loss(data: TrainingData, config: TrainingConfig) -> Loss:
     """Return the loss, weighted by what the network will be shown if that is asked."""
     if config.cross_entropy == "plain":
@@ -223,10 +216,10 @@ def _loss(data: TrainingData, config: TrainingConfig) -> Loss:
 
 
 def _phases(
-    cascade: Cascade, config: TrainingConfig, loss: Loss
+    cascade: Cascade, config: TrainingConfig, data: TrainingData
 ) -> list[tuple[Callable[[], Objective], int]]:
     """Return the objective of each phase, still to be made, and its steps."""
-    size = config.patch_size
+    size, loss = config.patch_size, _loss(data, config)
     return [
         (lambda: Stage1Objective(cascade, size, loss), config.stage1_steps),
         (lambda: Stage2Objective(cascade, loss), config.stage2_steps),
