@@ -79,15 +79,32 @@ def test_phantoms_train_a_model_that_says_what_it_is(data, tmp_path, capsys):
     assert {"Dice gut", "Dice ovary"} <= {name for _, _, name, _ in rows}
 
 
-def test_a_few_painted_planes_train_a_model(data, tmp_path):
-    path = data / "phantom_0003_labels.tif"
+def keep_planes(path, step, other):
+    """Replace the labels outside of every `step`th plane."""
     labels = tifffile.imread(path)
-    painted = np.zeros_like(labels)
-    painted[::12] = labels[::12]
-    tifffile.imwrite(path, painted)
+    kept = np.full_like(labels, other)
+    kept[::step] = labels[::step]
+    tifffile.imwrite(path, kept)
+
+
+def test_a_few_painted_planes_train_a_model(data, tmp_path):
+    keep_planes(data / "phantom_0003_labels.tif", step=12, other=0)
     model = tmp_path / "own.safetensors"
     assert main(train(data, model, "--painted-planes")) == 0
     assert load_checkpoint(model).card.network.n_classes == 3
+
+
+def test_where_planes_were_painted_the_others_are_not_measured(data, tmp_path, capsys):
+    others = phantoms(tmp_path / "others", capsys, seed=4)
+    keep_planes(data / "phantom_0003_labels.tif", step=4, other=0)
+    models, figures = [tmp_path / f"{i}.safetensors" for i in range(2)], []
+    for model, unpainted in zip(models, (255, 0), strict=True):
+        keep_planes(others / "phantom_0004_labels.tif", step=4, other=unpainted)
+        options = ("--painted-planes", "--validation", others)
+        assert main(train(data, model, *options)) == 0
+        figures.append((read_card(model).metrics, read_log(log_path(model))))
+    marked, painted = figures
+    assert painted == marked
 
 
 def test_the_same_specimen_on_both_sides_is_refused(data, tmp_path, capsys):

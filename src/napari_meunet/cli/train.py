@@ -113,7 +113,8 @@ def _specimens(
         for scan, labels in found
     ]
     if options.validation:
-        return pairs, [open_pair(*pair) for pair in labelled_scans(options.validation)]
+        others = labelled_scans(options.validation)
+        return pairs, [open_pair(*pair, painted=painted) for pair in others]
     n = n_held_out(options, len(pairs))
     pairs, held_out = hold_out(pairs, n, config.seed)
     if held_out and is_first_process():

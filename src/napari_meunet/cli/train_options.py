@@ -178,8 +178,8 @@ def _add_data(parser: Parser) -> None:
     parser.add_argument(
         "--painted-planes",
         action="store_true",
-        help="learn only from the z planes that hold labels, and take those as "
-        "complete: a few painted planes are enough. Voxels with the value 255 are "
+        help="learn and measure only on the z planes that hold labels, and take those "
+        "as complete: a few painted planes are enough. Voxels with the value 255 are "
         "always left out; one of them lets a plane with nothing in it count as painted",
     )
     parser.add_argument(

@@ -45,7 +45,7 @@ class Request(Frozen):
     validation
         Of labelled scans to measure Dice on.
     painted_planes
-        Whether only the planes that hold labels count.
+        Whether only the planes that hold labels count, also of what is measured on.
     classes
         The background first.
     initial
@@ -266,7 +266,8 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     initial = load_checkpoint(request.initial) if request.initial else None
     config = _config_for(request.config, initial)
     validation = labelled_scans(request.validation) if request.validation else []
-    held_out = [open_pair(*pair) for pair in validation]
+    painted = request.painted_planes
+    held_out = [open_pair(*pair, painted=painted) for pair in validation]
     named = initial.card.classes if initial else request.classes
     pairs, classes = _pairs(task, named)
     card = draft_card(
