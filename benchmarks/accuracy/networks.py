@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.peers import PEERS
-from benchmarks.accuracy.task import Network, Predict, Task
+from benchmarks.accuracy.task import Network, Predict, Task, Way
+from benchmarks.accuracy.windows import by_windows
 from napari_meunet.config import PRESETS, SegmentationConfig, TrainingConfig
 from napari_meunet.inference.segment import segment
 from napari_meunet.labels.temporary import temporary_labels
-from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.network.classes import named_classes
 from napari_meunet.training.draft import draft_card
+from napari_meunet.training.stepper import make_fabric
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
@@ -63,10 +66,25 @@ class Variant:
             values |= {"stage2_steps": budget.joint_steps, "joint_steps": 0}
         return TrainingConfig.checked(**values)
 
-    def predictor(self, task: Task, folder: Path) -> Predict:
-        """Return the engine: planes are streamed through the cascade."""
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """By windows, to be compared; and streamed, as the package does it."""
+        return "windows", "streamed"
+
+    def predictor(self, task: Task, folder: Path, way: Way) -> Predict:
+        """Return windows or the engine, with what `learn` left."""
         checkpoint = load_checkpoint(self._weights(folder))
-        config = SegmentationConfig(device=task.config.device)
+        if way == "streamed":
+            return self._streamed(checkpoint, task.config.device, folder)
+        fabric = make_fabric(task.config)
+        cascade = fabric.to_device(checkpoint.build())
+        cascade.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        rule = checkpoint.card.intensity
+        return by_windows(cascade, fabric, task.config.patch_size, rule)
+
+    def _streamed(self, checkpoint: Checkpoint, device: str, folder: Path) -> Predict:
+        """Return the engine: planes are streamed through the cascade."""
+        config = SegmentationConfig(device=device)
 
         def predict(volume: Volume) -> NDArray[np.uint8]:
             with temporary_labels(volume, checkpoint.card.classes, folder) as store:

@@ -10,20 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from monai.inferers import SlidingWindowInferer
 from monai.networks.nets import BasicUNet, DynUNet, SegResNet, SwinUNETR, VNet
-from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.accuracy.loop import RULE, fit
-from benchmarks.accuracy.task import Predict, Task
-from napari_meunet.inference.images import scaled
+from benchmarks.accuracy.task import Predict, Task, Way
+from benchmarks.accuracy.windows import by_windows
 from napari_meunet.training.allocator import freed_memory_kept
 from napari_meunet.training.stepper import make_fabric
-from napari_meunet.volume.intensity import intensity_range
-from napari_meunet.volume.volume import Volume
 
 Build = Callable[[int, int], nn.Module]
 """From classes, background included, and patch size to a network."""
@@ -31,10 +26,6 @@ Build = Callable[[int, int], nn.Module]
 SMALLEST_EDGE = 4
 """nnU-Net pools until a feature map would be shorter than this
 (``UNet_featuremap_min_edge_length`` of its experiment planner, version 2)."""
-
-OVERLAP = 0.5
-"""Of the windows of inference, with Gaussian weights: nnU-Net's choice. It takes more
-windows than MONAI's default of a quarter."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +52,18 @@ class Peer:
         torch.save(network.state_dict(), self._weights(folder))
         return sum(weight.numel() for weight in network.parameters())
 
-    def predictor(self, task: Task, folder: Path) -> Predict:
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """Windows alone: normalised by a window's own features, it knows no others."""
+        return ("windows",)
+
+    def predictor(self, task: Task, folder: Path, _: Way) -> Predict:
         """Return MONAI's sliding windows, as large as the patches."""
         fabric = make_fabric(task.config)
         network = fabric.to_device(self._network(task))
         weights = torch.load(self._weights(folder), weights_only=True)
         network.load_state_dict(weights)
-        network.eval()
-        size = task.config.patch_size
-        windows = SlidingWindowInferer((size,) * 3, overlap=OVERLAP, mode="gaussian")
-
-        def predict(volume: Volume) -> NDArray[np.uint8]:
-            limits = intensity_range(volume, RULE.low, RULE.high)
-            voxels = torch.from_numpy(volume.read(0, volume.shape[0]))
-            image = fabric.to_device(scaled(voxels, limits)[None, None])
-            with torch.inference_mode(), fabric.autocast():
-                labels = windows(image, network)[0].argmax(dim=0)
-            return labels.to(torch.uint8).cpu().numpy()
-
-        return predict
+        return by_windows(network, fabric, task.config.patch_size, RULE)
 
     def _network(self, task: Task) -> nn.Module:
         return self.build(len(task.classes) + 1, task.config.patch_size)

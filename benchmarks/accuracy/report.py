@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import fmean
+from typing import get_args
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,9 +14,16 @@ from benchmarks.accuracy.data import DATA_SETS, DataSet
 from benchmarks.accuracy.intensity import read_intensity
 from benchmarks.accuracy.results import Place, Result, load_all, significance, spread
 from benchmarks.accuracy.settings import NETWORKS
+from benchmarks.accuracy.task import Way
 
 OURS = "post"
 """The network that the claims are about, and the others are compared with."""
+
+SHARED: Way = "windows"
+"""How all networks label scans: so they are compared."""
+
+PLACES = tuple(product(NETWORKS, get_args(Way)))
+"""Networks and ways, in the order of the rows."""
 
 REFERENCE = "dynunet"
 """The network whose memory is the measure."""
@@ -25,16 +34,18 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Row:
-    """All runs of a network on a data set."""
+    """All runs of a network on a data set, labelled in one way."""
 
     network: str
+    way: Way
     data_set: DataSet
     results: tuple[Result, ...]
 
     @property
     def title(self) -> str:
-        """Of the network."""
-        return self.results[0].title
+        """Of the network, and of the way if it is its own."""
+        title = self.results[0].title
+        return title if self.way == SHARED else f"{title}, streamed"
 
     @property
     def dice(self) -> tuple[float, float | None]:
@@ -62,15 +73,14 @@ Greys = dict[str, dict[str, float]]
 
 
 def table_of(results: Sequence[Result]) -> Table:
-    """Sort results into rows, in the order of `DATA_SETS` and `NETWORKS`."""
+    """Sort results into rows, in the order of `DATA_SETS` and `PLACES`."""
     table: Table = {}
     for name, data_set in DATA_SETS.items():
-        for network in NETWORKS:
-            found = tuple(
-                r for r in results if (r.data_set, r.network) == (name, network)
-            )
+        for network, way in PLACES:
+            place = (name, network, way)
+            found = tuple(r for r in results if (r.data_set, r.network, r.way) == place)
             if found:
-                table.setdefault(name, []).append(Row(network, data_set, found))
+                table.setdefault(name, []).append(Row(network, way, data_set, found))
     return table
 
 
@@ -85,6 +95,7 @@ def write_report(results: Path) -> None:
 def lines(table: Table, results: Sequence[Result], greys: Greys) -> Iterator[str]:
     """Yield the table in Markdown, and what follows from it."""
     setting, machine = results[0].setting, results[0].machine
+    n_runs = sum(result.way == SHARED for result in results)
     yield f"# Accuracy, {setting['name']} setting"
     yield ""
     yield (
@@ -92,7 +103,7 @@ def lines(table: Table, results: Sequence[Result], greys: Greys) -> Iterator[str
         f"{setting['threads']} thread(s) a run, {setting['jobs']} run(s) side by side; "
         f"{machine['device']}, torch {machine['torch']}, MONAI {machine['monai']}, "
         f"Python {machine['python']}. "
-        f"Training and inference of the {len(results)} runs took {hours(results):.2f} "
+        f"Training and inference of the {n_runs} runs took {hours(results):.2f} "
         "hours on the clock."
     )
     for name, rows in table.items():
@@ -109,7 +120,8 @@ def lines(table: Table, results: Sequence[Result], greys: Greys) -> Iterator[str
 
 def hours(results: Sequence[Result]) -> float:
     """Return how long all runs took, side by side; without starting and scoring."""
-    seconds = sum(r.training["seconds"] + r.inference["seconds"] for r in results)
+    seconds = sum(r.training["seconds"] for r in results if r.way == SHARED)
+    seconds += sum(r.inference["seconds"] for r in results)
     return seconds / 3600 / results[0].setting["jobs"]
 
 
@@ -131,7 +143,7 @@ def block(rows: Sequence[Row]) -> Iterator[str]:
     ]
     yield f"| {' | '.join(titles)} |"
     yield "|---" + "|--:" * (len(titles) - 1) + "|"
-    ours = next((row for row in rows if row.network == OURS), None)
+    ours = _compared(rows).get(OURS)
     for row in rows:
         yield f"| {' | '.join(cells(row, ours))} |"
 
@@ -165,12 +177,12 @@ def figure(mean_and_spread: tuple[float, float | None], digits: int) -> str:
 def claims(table: Table) -> Iterator[str]:
     """Yield for every data set whether `OURS` wins, and at which memory."""
     for rows in table.values():
-        by_name = {row.network: row for row in rows}
+        by_name = _compared(rows)
         ours = by_name.get(OURS)
         if ours is None:
             continue
         title = rows[0].data_set.title
-        best = max(rows, key=lambda row: row.dice[0])
+        best = max(by_name.values(), key=lambda row: row.dice[0])
         yield f"{title}: {standing(ours, best)}."
         reference = by_name.get(REFERENCE)
         if reference:
@@ -179,6 +191,11 @@ def claims(table: Table) -> Iterator[str]:
                 f"{title}: {ours.title} takes {share:.2f} times the training "
                 f"memory of {reference.title}."
             )
+
+
+def _compared(rows: Sequence[Row]) -> dict[str, Row]:
+    """Return the rows that are compared, by network."""
+    return {row.network: row for row in rows if row.way == SHARED}
 
 
 def standing(ours: Row, best: Row) -> str:
@@ -197,9 +214,10 @@ def standing(ours: Row, best: Row) -> str:
 
 def draw(table: Table, greys: Greys, path: Path) -> None:
     """Draw mean Dice and training memory: a column a data set, a line a network."""
-    titles = {row.network: row.title for rows in table.values() for row in rows}
-    networks = [name for name in NETWORKS if name in titles]
-    heights = {name: -i for i, name in enumerate(networks)}
+    titles = {
+        (row.network, row.way): row.title for rows in table.values() for row in rows
+    }
+    heights = {place: -i for i, place in enumerate(p for p in PLACES if p in titles)}
     size = (4 * len(table) + 2, 0.7 * len(heights) + 2)
     canvas = Figure(figsize=size, layout="constrained")
     axes = canvas.subplots(2, len(table), squeeze=False, sharey=True)
@@ -209,11 +227,11 @@ def draw(table: Table, greys: Greys, path: Path) -> None:
             dice.axvline(mean, color="black", linestyle=":", label="grey values alone")
             dice.legend(fontsize=8)
         for row in rows:
-            _draw_row(dice, memory, row, heights[row.network])
+            _draw_row(dice, memory, row, heights[row.network, row.way])
         dice.set_title(rows[0].data_set.title, fontsize=9)
         dice.set_xlabel("mean Dice of each seed, and their mean")
         memory.set_xlabel("peak training memory (GiB)")
-    axes[0][0].set_yticks(list(heights.values()), [titles[name] for name in networks])
+    axes[0][0].set_yticks(list(heights.values()), [titles[p] for p in heights])
     canvas.savefig(path, dpi=150)
 
 

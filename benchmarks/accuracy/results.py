@@ -41,6 +41,8 @@ class Result:
         What was run.
     title, is_ours
         Of the network.
+    way
+        How the test scans were labelled, see `benchmarks.accuracy.task.Way`.
     setting
         What was spent on it.
     budget
@@ -49,7 +51,7 @@ class Result:
     parameters
         Of the network.
     training, inference
-        Seconds and bytes of both.
+        Seconds and bytes of both; a run is trained once for all ways.
     scores
         On the test scans.
     machine
@@ -61,6 +63,7 @@ class Result:
     seed: int
     title: str
     is_ours: bool
+    way: str
     setting: dict[str, Any]
     budget: dict[str, Any]
     parameters: int
@@ -70,9 +73,11 @@ class Result:
     machine: dict[str, Any]
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what a run wrote."""
-        return cls(**json.loads(path.read_text()))
+    def load(cls, path: Path) -> list[Self]:
+        """Read what a run wrote: a result for every way to label."""
+        values = json.loads(path.read_text())
+        ways = values.pop("ways")
+        return [cls(**values, way=way, **found) for way, found in ways.items()]
 
     def dice(self, name: str) -> float:
         """Return the mean Dice of a class over the test scans that hold it."""
@@ -116,7 +121,8 @@ def load_all(folder: Path) -> list[Result]:
         If there are none, or not all were run with the same setting, and those of a
         data set with the same budget.
     """
-    results = [Result.load(path) for path in sorted(folder.glob("*/*.json"))]
+    paths = sorted(folder.glob("*/*.json"))
+    results = [result for path in paths for result in Result.load(path)]
     if not results:
         raise ValueError(f"a folder must hold results, got none in {folder}")
     _require_one({_without(r.setting, "networks", "seeds") for r in results}, folder)

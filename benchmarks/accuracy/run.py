@@ -3,10 +3,13 @@
 import json
 import os
 import platform
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +19,7 @@ from benchmarks.accuracy.data import DATA_SETS, opened
 from benchmarks.accuracy.networks import NETWORKS, VARIANTS
 from benchmarks.accuracy.results import Run, Scores
 from benchmarks.accuracy.settings import JOINT_SHARE, Setting
-from benchmarks.accuracy.task import Task
+from benchmarks.accuracy.task import Predict, Task
 from napari_meunet.atomic import replacing
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.device import choose_device
@@ -55,12 +58,12 @@ def execute(
         folder = Path(temporary)
         with measured(place) as training:
             n_parameters = network.learn(task, folder)
-        with measured(place) as inference:
-            predict = network.predictor(task, folder)
-            labels = {name: predict(scan) for name, (scan, _) in tests.items()}
-    found: Scores = {
-        name: scores(labels[name], truth, classes) for name, (_, truth) in tests.items()
-    }
+        ways = {
+            way: labelled(
+                partial(network.predictor, task, folder, way), tests, place, classes
+            )
+            for way in network.ways
+        }
     result = {
         **asdict(run),
         "title": network.title,
@@ -69,14 +72,29 @@ def execute(
         "budget": config.model_dump(mode="json"),
         "parameters": n_parameters,
         "training": asdict(training),
-        "inference": asdict(inference),
-        "scores": found,
+        "ways": ways,
         "machine": machine(place),
     }
     path = run.path(results)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         unfinished.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def labelled(
+    load: Callable[[], Predict],
+    tests: Mapping[str, tuple[Volume, Volume]],
+    device: torch.device,
+    classes: tuple[str, ...],
+) -> dict[str, Any]:
+    """Label the test scans, and return what it took and how good it is."""
+    with measured(device) as cost:
+        predict = load()
+        labels = {name: predict(scan) for name, (scan, _) in tests.items()}
+    found: Scores = {
+        name: scores(labels[name], truth, classes) for name, (_, truth) in tests.items()
+    }
+    return {"inference": asdict(cost), "scores": found}
 
 
 def scores(

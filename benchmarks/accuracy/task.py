@@ -7,7 +7,7 @@ there. So the memory of inference includes the weights, and nothing of the train
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from napari_meunet.volume.volume import Volume
 
 Predict = Callable[[Volume], NDArray[np.uint8]]
 """From a scan to its labels ``(z, y, x)``."""
+
+Way = Literal["windows", "streamed"]
+"""How a scan is labelled: by windows of the patches' size, all networks alike; or ours
+plane by plane, with all that lies around a voxel, as the package does it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class Network(Protocol):
         """Train, leave what was learnt in the folder, return the parameters."""
         ...
 
-    def predictor(self, task: Task, folder: Path) -> Predict:
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """How it labels scans."""
+        ...
+
+    def predictor(self, task: Task, folder: Path, way: Way, /) -> Predict:
         """Return what labels scans, from what `learn` left."""
         ...

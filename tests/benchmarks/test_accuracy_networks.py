@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,7 +11,10 @@ from benchmarks.accuracy.results import Run
 from benchmarks.accuracy.run import budget
 from benchmarks.accuracy.settings import NETWORKS as NAMES
 from benchmarks.accuracy.settings import RECIPES, SETTINGS
+from benchmarks.accuracy.task import Task
+from napari_meunet.config import TrainingConfig
 from napari_meunet.training.losses import segmentation_loss
+from napari_meunet.volume.volume import Volume
 
 
 class Constant(nn.Module):
@@ -66,6 +70,24 @@ def test_no_recipe_is_the_default_under_another_name(name, data_set):
     default, config = (VARIANTS[each].config(given) for each in ("post", name))
 
     assert config != default
+
+
+def test_ours_label_a_scan_alike_in_both_ways_where_a_window_holds_all(tmp_path):
+    rng = np.random.default_rng(0)
+    shape = (32, 32, 32)
+    scan = Volume.from_array(rng.integers(0, 256, shape, np.uint8))
+    labels = Volume.from_array((scan.planes[:] > 128).astype(np.uint8))
+    config = TrainingConfig(
+        patch_size=32, expanded_size=32, batch_size=1, stage1_steps=2, device="cpu"
+    ).model_copy(update={"joint_steps": 0})
+    network = VARIANTS["stage1"]
+    task = Task([(scan, labels)], ("bright",), config)
+    network.learn(task, tmp_path)
+
+    found = [network.predictor(task, tmp_path, way)(scan) for way in network.ways]
+
+    assert set(np.unique(found[0])) == {0, 1}
+    assert (found[0] == found[1]).mean() > 0.98  # bfloat16 rounds where logits tie
 
 
 def test_nnunet_pools_to_maps_of_four_to_seven_voxels():

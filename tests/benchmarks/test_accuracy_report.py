@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks.accuracy.report import claims, figure, table_of, write_report
+from benchmarks.accuracy.report import claims, figure, hours, table_of, write_report
 from benchmarks.accuracy.results import Result, load_all, significance
 
 CLASSES = ("yarn A", "yarn B")
@@ -21,6 +21,7 @@ def result(network="post", seed=0, dice=(0.8, 0.6), gibibytes=1.0, **changes):
         "seed": seed,
         "title": network,
         "is_ours": network == "post",
+        "way": "windows",
         "budget": {},
         "setting": {
             "name": "small",
@@ -45,7 +46,11 @@ def write(results, folder):
     for each in results:
         path = folder / each.data_set / f"{each.network}_{each.seed}.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(vars(each)))
+        values = dict(vars(each))
+        way = {name: values.pop(name) for name in ("inference", "scores")}
+        ways = json.loads(path.read_text())["ways"] if path.exists() else {}
+        values["ways"] = ways | {values.pop("way"): way}
+        path.write_text(json.dumps(values))
 
 
 def test_the_mean_dice_is_over_scans_and_classes():
@@ -123,6 +128,23 @@ def test_the_claims_name_the_winner_and_the_memory():
     assert "significantly worse (p = 0.0078, not corrected)" in accuracy
     assert "not significantly" not in accuracy
     assert "takes 0.25 times the training memory of dynunet" in memory
+
+
+def test_streamed_labels_have_a_row_and_are_not_compared(tmp_path):
+    windows, reference = result(dice=(0.5, 0.5)), result("dynunet", dice=(0.6, 0.6))
+    write([windows, result(way="streamed", dice=(0.7, 0.7)), reference], tmp_path)
+
+    results = load_all(tmp_path)
+    table = table_of(results)
+
+    assert [row.title for row in table["weave"]] == [
+        "post",
+        "post, streamed",
+        "dynunet",
+    ]
+    assert "post is 0.100 below dynunet" in next(claims(table))
+    seconds = 2 * 60 + 3 * 4  # trained twice, labelled three times
+    assert hours(results) == pytest.approx(seconds / 3600 / 2)
 
 
 def test_results_of_different_budgets_are_not_mixed(tmp_path):

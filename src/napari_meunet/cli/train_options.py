@@ -41,7 +41,8 @@ SAMPLING = {
     "patch_size": (
         "VOXELS",
         "edge of the cubes that the network is shown, in voxels, a multiple of 16; "
-        "larger ones show more of the surroundings and take more memory and time",
+        "larger ones show more of the surroundings and take more memory and time; of "
+        "less than 64 voxels the network learns little but their borders",
     ),
     "expanded_size": (
         "VOXELS",
