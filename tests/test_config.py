@@ -60,6 +60,15 @@ def test_the_expanded_patch_is_not_smaller_than_the_local_one():
         TrainingConfig.checked(patch_size=96, expanded_size=64)
 
 
+@pytest.mark.parametrize(("local", "expanded"), [(32, 48), (48, 80), (160, 240)])
+def test_the_expanded_patch_is_half_as_long_again_if_nothing_is_said(local, expanded):
+    assert TrainingConfig.checked(patch_size=local).expanded_size == expanded
+    both = TrainingConfig.checked(patch_size=local, expanded_size=256)
+    assert both.expanded_size == 256
+    defaults = TrainingConfig()
+    assert defaults == TrainingConfig.checked(patch_size=defaults.patch_size)
+
+
 def test_a_colour_is_six_hexadecimal_digits():
     with pytest.raises(MeUNetError, match="color"):
         LabelClass.checked(value=1, name="gut", color="orange")

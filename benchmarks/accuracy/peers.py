@@ -54,7 +54,7 @@ class Peer:
 
     @property
     def ways(self) -> tuple[Way, ...]:
-        """Windows alone: normalised by a window's own features, it knows no others."""
+        """Windows alone: most are normalised by the features of the window."""
         return ("windows",)
 
     def predictor(self, task: Task, folder: Path, _: Way) -> Predict:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from statistics import fmean
-from typing import get_args
+from typing import Any, get_args
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ OURS = "post"
 SHARED: Way = "windows"
 """How all networks label scans: so they are compared."""
 
-PLACES = tuple(product(NETWORKS, get_args(Way)))
+ROWS = tuple(product(NETWORKS, get_args(Way)))
 """Networks and ways, in the order of the rows."""
 
 REFERENCE = "dynunet"
@@ -73,10 +73,10 @@ Greys = dict[str, dict[str, float]]
 
 
 def table_of(results: Sequence[Result]) -> Table:
-    """Sort results into rows, in the order of `DATA_SETS` and `PLACES`."""
+    """Sort results into rows, in the order of `DATA_SETS` and `ROWS`."""
     table: Table = {}
     for name, data_set in DATA_SETS.items():
-        for network, way in PLACES:
+        for network, way in ROWS:
             place = (name, network, way)
             found = tuple(r for r in results if (r.data_set, r.network, r.way) == place)
             if found:
@@ -118,6 +118,14 @@ def lines(table: Table, results: Sequence[Result], greys: Greys) -> Iterator[str
     yield from (f"- {claim}" for claim in claims(table))
 
 
+def taken(cost: dict[str, float], setting: dict[str, Any]) -> float:
+    """Return seconds of computing where it was done by one thread, else on the clock.
+
+    Other programs disturb the former less.
+    """
+    return cost["cpu_seconds" if setting["threads"] == 1 else "seconds"]
+
+
 def hours(results: Sequence[Result]) -> float:
     """Return how long all runs took, side by side; without starting and scoring."""
     seconds = sum(r.training["seconds"] for r in results if r.way == SHARED)
@@ -153,8 +161,9 @@ def cells(row: Row, ours: Row | None) -> Iterator[str]:
     results = row.results
     yield row.title
     yield figure(row.dice, 3)
-    p = ours and significance(ours.dice_of_scans(), row.dice_of_scans())
-    yield "" if p is None or row is ours else f"{p:.2g}"
+    is_compared = ours is not None and row is not ours and row.way == SHARED
+    p = significance(ours.dice_of_scans(), row.dice_of_scans()) if is_compared else None
+    yield "" if p is None else f"{p:.2g}"
     for name in row.data_set.classes:
         yield figure(spread([result.dice(name) for result in results]), 3)
     for name in row.data_set.classes:
@@ -162,9 +171,10 @@ def cells(row: Row, ours: Row | None) -> Iterator[str]:
     n_scans = len(results[0].scores)
     yield f"{results[0].parameters / 1e6:.2f}"
     yield f"{row.training_bytes / GIB:.2f}"
-    yield figure(spread([result.training["seconds"] for result in results]), 0)
+    yield figure(spread([taken(r.training, r.setting) for r in results]), 0)
     yield f"{fmean(r.inference['n_bytes'] for r in results) / GIB:.2f}"
-    yield figure(spread([r.inference["seconds"] / n_scans for r in results]), 2)
+    inference = [taken(r.inference, r.setting) / n_scans for r in results]
+    yield figure(spread(inference), 2)
 
 
 def figure(mean_and_spread: tuple[float, float | None], digits: int) -> str:
@@ -213,11 +223,11 @@ def standing(ours: Row, best: Row) -> str:
 
 
 def draw(table: Table, greys: Greys, path: Path) -> None:
-    """Draw mean Dice and training memory: a column a data set, a line a network."""
+    """Draw mean Dice and training memory: a column a data set, a line a row of it."""
     titles = {
         (row.network, row.way): row.title for rows in table.values() for row in rows
     }
-    heights = {place: -i for i, place in enumerate(p for p in PLACES if p in titles)}
+    heights = {row: -i for i, row in enumerate(r for r in ROWS if r in titles)}
     size = (4 * len(table) + 2, 0.7 * len(heights) + 2)
     canvas = Figure(figsize=size, layout="constrained")
     axes = canvas.subplots(2, len(table), squeeze=False, sharey=True)
@@ -231,7 +241,7 @@ def draw(table: Table, greys: Greys, path: Path) -> None:
         dice.set_title(rows[0].data_set.title, fontsize=9)
         dice.set_xlabel("mean Dice of each seed, and their mean")
         memory.set_xlabel("peak training memory (GiB)")
-    axes[0][0].set_yticks(list(heights.values()), [titles[p] for p in heights])
+    axes[0][0].set_yticks(list(heights.values()), [titles[row] for row in heights])
     canvas.savefig(path, dpi=150)
 
 

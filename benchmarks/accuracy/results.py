@@ -74,9 +74,20 @@ class Result:
 
     @classmethod
     def load(cls, path: Path) -> list[Self]:
-        """Read what a run wrote: a result for every way to label."""
+        """Read what a run wrote: a result for every way to label.
+
+        Raises
+        ------
+        ValueError
+            If an earlier version wrote it.
+        """
         values = json.loads(path.read_text())
-        ways = values.pop("ways")
+        ways = values.pop("ways", None)
+        if ways is None:
+            raise ValueError(
+                f"results must say how scans were labelled, got {path} of an earlier "
+                "version; remove it"
+            )
         return [cls(**values, way=way, **found) for way, found in ways.items()]
 
     def dice(self, name: str) -> float:

@@ -56,8 +56,20 @@ class Setting:
     jobs: int
 
     def steps(self, data_set: str) -> int:
-        """Return the optimiser steps of a run."""
-        return self.n_patches // self.patches_a_step[data_set]
+        """Return the optimiser steps of a run.
+
+        Raises
+        ------
+        ValueError
+            If a step would get fewer patches than the others.
+        """
+        n_steps, rest = divmod(self.n_patches, self.patches_a_step[data_set])
+        if rest:
+            raise ValueError(
+                f"patches must fill all steps, got {self.n_patches} with "
+                f"{self.patches_a_step[data_set]} a step; take a multiple of it"
+            )
+        return n_steps
 
     @property
     def scans(self) -> str:
@@ -92,7 +104,8 @@ NETWORKS = (*OURS, *PEERS, *RECIPES)
 """In the order of the table."""
 
 SEEDS = (1, 2, 3)
-"""Runs with seed 0 chose the patches a step of the small setting; they do not count."""
+"""Runs with seed 0 chose the patches a step of the small setting, on the same scans;
+they are not reported."""
 
 SMALL = Setting(
     name="small",

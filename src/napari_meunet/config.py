@@ -116,6 +116,14 @@ class SegmentationConfig(Frozen):
     overwrite_corrected: bool = False
 
 
+def expanded_around(patch_size: int) -> int:
+    """Return 1.5 times the local patch, as in the authors' notebook (cell 11).
+
+    It is rounded up to a multiple of 16.
+    """
+    return -(-patch_size * 3 // 32) * 16
+
+
 class TrainingConfig(Frozen):
     """How to train a cascade.
 
@@ -124,8 +132,8 @@ class TrainingConfig(Frozen):
     patch_size
         Edge of the cubic local patch in voxels, a multiple of 16.
     expanded_size
-        Edge of the expanded patch around the same centre, a multiple of 16. The
-        notebook takes 1.5 times the local patch; with equal sizes both heads learn
+        Edge of the expanded patch around the same centre, a multiple of 16; if not
+        given, `expanded_around` the local patch. With equal sizes both heads learn
         from the local one.
     batch_size
         Patches per step and device.
@@ -223,6 +231,14 @@ class TrainingConfig(Frozen):
     memory: Annotated[int, Field(gt=0)] | None = None
     n_devices: PositiveInt = 1
     n_nodes: PositiveInt = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expanded_size_follows(cls, values: Any) -> Any:
+        """Where nothing is said of it, the expanded patch is as large as published."""
+        if not (isinstance(values, dict) and isinstance(values.get("patch_size"), int)):
+            return values
+        return {"expanded_size": expanded_around(values["patch_size"])} | values
 
     @model_validator(mode="before")
     @classmethod

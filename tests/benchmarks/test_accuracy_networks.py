@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,22 +74,32 @@ def test_no_recipe_is_the_default_under_another_name(name, data_set):
     assert config != default
 
 
-def test_ours_label_a_scan_alike_in_both_ways_where_a_window_holds_all(tmp_path):
-    rng = np.random.default_rng(0)
-    shape = (32, 32, 32)
-    scan = Volume.from_array(rng.integers(0, 256, shape, np.uint8))
-    labels = Volume.from_array((scan.planes[:] > 128).astype(np.uint8))
+def test_ours_label_a_scan_alike_in_both_ways_where_a_window_holds_all(
+    tmp_path, rng, short_calibration
+):
+    bright = np.zeros((32, 32, 32), np.uint8)
+    bright[:, 8:24] = 1
+    noise = rng.integers(0, 50, bright.shape, np.uint8)
+    scan = Volume.from_array(150 * bright + noise)
     config = TrainingConfig(
-        patch_size=32, expanded_size=32, batch_size=1, stage1_steps=2, device="cpu"
-    ).model_copy(update={"joint_steps": 0})
+        patch_size=32, expanded_size=32, batch_size=1, stage1_steps=40, joint_steps=0
+    )
+    task = Task([(scan, Volume.from_array(bright))], ("bright",), config)
     network = VARIANTS["stage1"]
-    task = Task([(scan, labels)], ("bright",), config)
     network.learn(task, tmp_path)
 
     found = [network.predictor(task, tmp_path, way)(scan) for way in network.ways]
 
     assert set(np.unique(found[0])) == {0, 1}
     assert (found[0] == found[1]).mean() > 0.98  # bfloat16 rounds where logits tie
+
+
+def test_a_trial_with_steps_that_would_not_be_full_is_refused():
+    trial = replace(SETTINGS["small"], n_patches=6)
+
+    assert trial.steps("mouse_heads") == 6
+    with pytest.raises(ValueError, match="fill all steps"):
+        trial.steps("phantoms")
 
 
 def test_nnunet_pools_to_maps_of_four_to_seven_voxels():

@@ -3,10 +3,12 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from napari_meunet.cli import main
 from napari_meunet.config import PRESETS, TrainingConfig
@@ -79,32 +81,31 @@ def test_phantoms_train_a_model_that_says_what_it_is(data, tmp_path, capsys):
     assert {"Dice gut", "Dice ovary"} <= {name for _, _, name, _ in rows}
 
 
-def keep_planes(path, step, other):
-    """Replace the labels outside of every `step`th plane."""
-    labels = tifffile.imread(path)
-    kept = np.full_like(labels, other)
-    kept[::step] = labels[::step]
-    tifffile.imwrite(path, kept)
-
-
 def test_a_few_painted_planes_train_a_model(data, tmp_path):
-    keep_planes(data / "phantom_0003_labels.tif", step=12, other=0)
+    path = data / "phantom_0003_labels.tif"
+    labels = tifffile.imread(path)
+    painted = np.zeros_like(labels)
+    painted[::12] = labels[::12]
+    tifffile.imwrite(path, painted)
     model = tmp_path / "own.safetensors"
     assert main(train(data, model, "--painted-planes")) == 0
     assert load_checkpoint(model).card.network.n_classes == 3
 
 
-def test_where_planes_were_painted_the_others_are_not_measured(data, tmp_path, capsys):
-    others = phantoms(tmp_path / "others", capsys, seed=4)
-    keep_planes(data / "phantom_0003_labels.tif", step=4, other=0)
-    models, figures = [tmp_path / f"{i}.safetensors" for i in range(2)], []
-    for model, unpainted in zip(models, (255, 0), strict=True):
-        keep_planes(others / "phantom_0004_labels.tif", step=4, other=unpainted)
-        options = ("--painted-planes", "--validation", others)
-        assert main(train(data, model, *options)) == 0
-        figures.append((read_card(model).metrics, read_log(log_path(model))))
-    marked, painted = figures
-    assert painted == marked
+def test_a_training_takes_the_stages_of_the_model_that_it_begins_from(
+    data, tmp_path, capsys
+):
+    first, second = (tmp_path / f"{name}.safetensors" for name in ("first", "second"))
+    alone = ("--fusion", "none", "--joint-steps", 0)
+    assert main(train(data, first, *alone)) == 0
+    assert main(train(data, second, "--initial", first)) == 0
+    card = read_card(second)
+    assert card.network.fusion == "none"
+    assert [record.config["stage1_steps"] for record in card.training] == [2, 3]
+    capsys.readouterr()
+    third = tmp_path / "third.safetensors"
+    assert main(train(data, third, "--initial", first, "--fusion", "pre")) == 2
+    assert "use the same classes and fusion" in capsys.readouterr().err
 
 
 def test_the_same_specimen_on_both_sides_is_refused(data, tmp_path, capsys):
@@ -234,21 +235,46 @@ def test_other_label_values_are_learnt_and_written(data, tmp_path, capsys):
     assert set(np.unique(written)) <= {0, 7, 21}
 
 
+def by_two_processes(data, model, *others):
+    """Return the command that trains with torchrun."""
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
+    arguments = train(data, model, "--devices", 2, "--device", "cpu", *others)
+    return [sys.executable, *torchrun, "napari_meunet", *arguments]
+
+
 @pytest.mark.slow
 def test_two_processes_train_one_model(data, tmp_path):
     model = tmp_path / "own.safetensors"
-    arguments = train(data, model, "--devices", 2, "--device", "cpu")
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, "napari_meunet", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = by_two_processes(data, model)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{model}\n"
     weights = load_checkpoint(model).weights
     assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_processes_go_on_after_an_interruption(data, tmp_path):
+    steps = ("--stage1-steps", 30, "--joint-steps", 2)
+    models = [tmp_path / f"{name}.safetensors" for name in ("whole", "stopped")]
+    whole, stopped = (by_two_processes(data, model, *steps) for model in models)
+    subprocess.run(whole, check=True)
+    with subprocess.Popen(stopped, start_new_session=True) as process:
+        while len(logged_losses(models[1])) < 5:
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+    assert process.returncode
+    assert not models[1].exists()
+    subprocess.run(stopped, check=True)
+    expected, found = (load_checkpoint(model).weights for model in models)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def logged_losses(model):
+    """Return the losses that are in the log of a training so far."""
+    return [row for row in read_log(log_path(model)) if row[2] == "loss"]
 
 
 def test_the_card_says_the_finest_and_the_coarsest_spacing_of_training():

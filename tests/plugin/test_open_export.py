@@ -146,7 +146,7 @@ def test_an_exported_file_holds_the_labels(
 ):
     layer = viewer.add_layer(Layer.create(*labels_layer(store)))
     layer.data[3:5] = 2
-    assert export_widget.path.path == tmp_path / "fly-labels.ome.tif"
+    assert export_widget.path.path == tmp_path / "fly_labels.ome.tif"
     path = tmp_path / f"out{suffix}"
     export_widget.path.path = path
     export_widget.export.click()

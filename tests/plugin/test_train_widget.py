@@ -162,6 +162,20 @@ def test_a_plane_with_nothing_in_it_counts_as_painted(viewer, widget, painted):
     assert not widget.form.empty.isVisibleTo(widget)
 
 
+def test_planes_that_only_the_model_labelled_teach_nothing(
+    widget, painted, tmp_path, qtbot
+):
+    alone, beside = (tmp_path / f"{name}.safetensors" for name in ("alone", "beside"))
+    widget.form.output.path = alone
+    train(widget, qtbot)
+    store = store_of(painted)
+    store.write((0, 0, 0), np.full((4, *store.shape[1:]), 2, np.uint8))
+    assert store.corrected_planes().nonzero()[0].tolist() == [5, 15, 25]
+    widget.form.output.path = beside
+    train(widget, qtbot)
+    assert_same(alone, beside)
+
+
 def test_only_a_plane_that_is_seen_is_marked(viewer, widget, painted):
     before = np.array(painted.data)
     viewer.dims.order = (1, 0, 2)  # a cut along z

@@ -51,14 +51,16 @@ def run(options: argparse.Namespace) -> None:
     options.written_before = _written(options.output)
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
-    from napari_meunet.training.draft import draft_card
+    from napari_meunet.training.draft import draft_card, suited_to
     from napari_meunet.training.train import is_first_process, train
 
     require_writable(options.output)
     require_absent(options.output, overwrite=options.overwrite)
     config = training_config(options)
-    pairs, held_out = _specimens(options, config)
     initial = load_checkpoint(options.initial) if options.initial else None
+    if initial and not {"fusion", "normalise"} & vars(options).keys():
+        config = suited_to(initial, config)  # else the engine says what does not fit
+    pairs, held_out = _specimens(options, config)
     card = draft_card(
         options.output,
         class_table(options.classes),
@@ -113,8 +115,7 @@ def _specimens(
         for scan, labels in found
     ]
     if options.validation:
-        others = labelled_scans(options.validation)
-        return pairs, [open_pair(*pair, painted=painted) for pair in others]
+        return pairs, [open_pair(*pair) for pair in labelled_scans(options.validation)]
     n = n_held_out(options, len(pairs))
     pairs, held_out = hold_out(pairs, n, config.seed)
     if held_out and is_first_process():

@@ -41,14 +41,14 @@ SAMPLING = {
     "patch_size": (
         "VOXELS",
         "edge of the cubes that the network is shown, in voxels, a multiple of 16; "
-        "larger ones show more of the surroundings and take more memory and time; of "
-        "less than 64 voxels the network learns little but their borders",
+        "larger ones show more of the surroundings and take more memory and time; "
+        "where they have less than 64 voxels, scans may be labelled worse than cubes",
     ),
     "expanded_size": (
         "VOXELS",
         "edge of the larger cube around each, from which stage 1 learns the "
         "surroundings while it learns alone, in voxels, a multiple of 16; with the "
-        "size of --patch-size there is none",
+        "size of --patch-size there is none. If not given, half as long again as that",
     ),
     "batch_size": (
         "N",
@@ -179,14 +179,15 @@ def _add_data(parser: Parser) -> None:
     parser.add_argument(
         "--painted-planes",
         action="store_true",
-        help="learn and measure only on the z planes that hold labels, and take those "
-        "as complete: a few painted planes are enough. Voxels with the value 255 are "
+        help="learn only from the z planes that hold labels, and take those as "
+        "complete: a few painted planes are enough. Voxels with the value 255 are "
         "always left out; one of them lets a plane with nothing in it count as painted",
     )
     parser.add_argument(
         "--initial",
         metavar="MODEL",
-        help="begin from this model, of the same classes, not from nothing",
+        help="begin from this model, of the same classes, not from nothing; its stages "
+        "and its grey values are kept",
     )
 
 
@@ -197,8 +198,8 @@ def _add_held_out(parser: Parser) -> None:
         "--validation",
         type=Path,
         metavar="DIR",
-        help="folder of labelled scans of other specimens, to measure Dice on; the "
-        "training folders may hold none of them",
+        help="folder of scans of other specimens to measure Dice on, labelled on all "
+        "planes (255 where not); the training folders may hold none of them",
     )
     group.add_argument(
         "--hold-out",

@@ -179,6 +179,12 @@ class LabelStore:
         """Whether there is a voxel that a person set."""
         return self.corrected.any(box_at((0, 0, 0), self.shape))
 
+    def corrected_planes(self) -> NDArray[np.bool]:
+        """Return which z planes hold voxels that a person set, ``(z,)``."""
+        plane = (1, *self.shape[1:])
+        starts = ((z, 0, 0) for z in range(self.shape[0]))
+        return np.array([self.corrected.any(box_at(at, plane)) for at in starts])
+
     def editable(self) -> EditableLabels:
         """Return the labels as an array for a person to paint on.
 

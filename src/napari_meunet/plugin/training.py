@@ -30,7 +30,6 @@ from napari_meunet.training.log import logged_to_csv, read_log
 from napari_meunet.training.output import log_path, require_writable, state_path
 
 if TYPE_CHECKING:
-    from napari_meunet.network.checkpoint import Checkpoint
     from napari_meunet.training.preview import Look
     from napari_meunet.volume.volume import Volume
 
@@ -43,9 +42,9 @@ class Request(Frozen):
     folder
         Of labelled scans; None learns from the layers that are open.
     validation
-        Of labelled scans to measure Dice on.
+        Of scans to measure Dice on, labelled on all planes.
     painted_planes
-        Whether only the planes that hold labels count, also of what is measured on.
+        Whether only the planes that hold labels count.
     classes
         The background first.
     initial
@@ -207,7 +206,7 @@ def mark_as_empty(labels: Labels, z: int | None) -> None:
     if found.size:
         raise MeUNetError(
             f"a plane with nothing in it must hold no labels, got {found[0]} in plane "
-            f"{z}; it counts as painted already"
+            f"{z}; erase what is wrong, and it counts as painted"
         )
     labels.data_setitem(tuple(np.array([i]) for i in (z, 0, 0)), IGNORE)
 
@@ -257,17 +256,16 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     import_torch()
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
-    from napari_meunet.training.draft import draft_card
+    from napari_meunet.training.draft import draft_card, suited_to
     from napari_meunet.training.scans import labelled_scans, open_pair
     from napari_meunet.training.train import train
 
     request, output = task.request, task.request.output
     require_writable(output)
     initial = load_checkpoint(request.initial) if request.initial else None
-    config = _config_for(request.config, initial)
+    config = suited_to(initial, request.config) if initial else request.config
     validation = labelled_scans(request.validation) if request.validation else []
-    painted = request.painted_planes
-    held_out = [open_pair(*pair, painted=painted) for pair in validation]
+    held_out = [open_pair(*pair) for pair in validation]
     named = initial.card.classes if initial else request.classes
     pairs, classes = _pairs(task, named)
     card = draft_card(
@@ -317,26 +315,14 @@ def _remember(request: Request) -> None:
         temporary.write_text(request.model_dump_json(indent=1), encoding="utf-8")
 
 
-def _config_for(config: TrainingConfig, initial: "Checkpoint | None") -> TrainingConfig:
-    """Return the config with stages and grey values of the model to begin from."""
-    if initial is None:
-        return config
-    fusion = initial.card.network.fusion
-    changes: dict[str, object] = {"fusion": fusion}
-    if fusion == "none":
-        n_steps = config.stage1_steps + config.stage2_steps + config.joint_steps
-        changes |= {"stage1_steps": n_steps, "stage2_steps": 0, "joint_steps": 0}
-    if initial.card.intensity is None:
-        changes |= {"normalise": False, "augmentation": "affine", "synthetic": 0.0}
-    return TrainingConfig.checked(**config.model_dump() | changes)
-
-
 def _pairs(
     task: Task, named: tuple[LabelClass, ...]
 ) -> tuple[list[tuple["Volume", "Volume"]], tuple[LabelClass, ...]]:
     """Open scans and labels; return them, and the classes: `named` if no file is."""
+    from napari_meunet.labels.store import LabelStore
     from napari_meunet.training.patches.sparse import only_painted_planes
     from napari_meunet.training.scans import labelled_scans, open_pair
+    from napari_meunet.volume.volume import Volume
 
     request, painted = task.request, task.request.painted_planes
     if request.folder is not None:
@@ -349,23 +335,23 @@ def _pairs(
             "them; open both, or choose a folder of labelled scans"
         )
     image = volume_of(task.image)
-    labels, classes = _drawn(task.labels, image, named)
-    return [(image, only_painted_planes(labels) if painted else labels)], classes
-
-
-def _drawn(
-    layer: Labels, scan: "Volume", named: tuple[LabelClass, ...]
-) -> tuple["Volume", tuple[LabelClass, ...]]:
-    """Return the labels of a layer, to be read while a person paints on it."""
-    from napari_meunet.labels.store import LabelStore
-    from napari_meunet.volume.volume import Volume
-
-    store = store_of(layer)
+    store = store_of(task.labels)
     if store is None:
-        attributes = {"metadata": {}, "scale": layer.scale, "units": layer.units}
-        array, spacing, _ = labels_of(layer.data, attributes)
-        return Volume.from_array(array, spacing), named
-    store.require_scan(scan)
+        labels = _in_viewer(task.labels)
+        return [(image, only_painted_planes(labels) if painted else labels)], named
+    store.require_scan(image)
     # a map of its own: the layer's one goes when the layer is removed
     mine = LabelStore.open(store.folder, writable=False)
-    return Volume.from_array(mine.labels, mine.spacing), mine.classes
+    labels = Volume.from_array(mine.labels, mine.spacing)
+    if painted:  # and not those that only the model has labelled
+        labels = only_painted_planes(labels, mine.corrected_planes())
+    return [(image, labels)], mine.classes
+
+
+def _in_viewer(layer: Labels) -> "Volume":
+    """Return labels that lie in no folder of ours."""
+    from napari_meunet.volume.volume import Volume
+
+    attributes = {"metadata": {}, "scale": layer.scale, "units": layer.units}
+    array, spacing, _ = labels_of(layer.data, attributes)
+    return Volume.from_array(array, spacing)

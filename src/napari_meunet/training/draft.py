@@ -1,4 +1,4 @@
-"""What a model says of itself before it is trained."""
+"""Before a training: what fits the model to begin from, and what the new one says."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +20,18 @@ def new_network(n_classes: int, config: TrainingConfig) -> NetworkConfig:
         refinement_features=REFINEMENT_FEATURES,
         fusion=config.fusion,
     )
+
+
+def suited_to(initial: Checkpoint, config: TrainingConfig) -> TrainingConfig:
+    """Return the config with stages and grey values of the model to begin from."""
+    fusion = initial.card.network.fusion
+    changes: dict[str, object] = {"fusion": fusion}
+    if fusion == "none":
+        n_steps = config.stage1_steps + config.stage2_steps + config.joint_steps
+        changes |= {"stage1_steps": n_steps, "stage2_steps": 0, "joint_steps": 0}
+    if initial.card.intensity is None:
+        changes |= {"normalise": False, "augmentation": "affine", "synthetic": 0.0}
+    return TrainingConfig.checked(**config.model_dump() | changes)
 
 
 def draft_card(

@@ -34,6 +34,14 @@ def test_a_dot_without_a_label_marks_a_plane_as_empty(painted):
     assert np.all(sparse[1] == IGNORE)
 
 
+def test_labels_that_nobody_painted_are_ignored_where_that_is_known(painted):
+    painted[6] = 1
+    by_hand = np.arange(9) == 4
+    sparse = only_painted_planes(Volume.from_array(painted), by_hand).read(0, 9)
+    np.testing.assert_array_equal(sparse[4], painted[4])
+    assert np.all(sparse[~by_hand] == IGNORE)
+
+
 def test_labels_without_paint_are_refused():
     with pytest.raises(MeUNetError, match="paint a few planes"):
         only_painted_planes(Volume.from_array(np.zeros((3, 4, 5), np.uint8)))

@@ -77,7 +77,7 @@ class ExportWidget(Dock):
         if layer is None or self.path.path not in (None, self._suggested):
             return
         store = store_of(layer)
-        name = f"{store.folder.stem if store else layer.name}-labels.ome.tif"
+        name = f"{store.folder.stem if store else layer.name}_labels.ome.tif"
         folder = store.folder.parent if store else Path.home()
         self._suggested = folder / name
         self.path.path = self._suggested

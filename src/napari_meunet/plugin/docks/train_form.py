@@ -68,9 +68,8 @@ class TrainForm(QWidget):
         )
         self.painted = QCheckBox("only the painted planes")
         self.painted.setToolTip(
-            "learn and measure on the z planes that hold labels, and leave out all "
-            "others; paint those planes completely, whatever is not painted there is "
-            "background"
+            "learn from the z planes that hold labels, and leave out all others; paint "
+            "those planes completely, whatever is not painted there is background"
         )
         self.empty = QPushButton("Nothing in this plane")
         self.empty.setToolTip(

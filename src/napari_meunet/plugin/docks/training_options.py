@@ -6,7 +6,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, SpinBo
 from magicgui.widgets.bases import Widget
 from qtpy.QtWidgets import QFormLayout, QWidget
 
-from napari_meunet.config import TrainingConfig
+from napari_meunet.config import TrainingConfig, expanded_around
 from napari_meunet.plugin.widgets.device_field import device_field, show_device
 from napari_meunet.plugin.widgets.rows import show_row
 
@@ -24,7 +24,7 @@ STAGES = ("stage1_steps", "joint_steps")
 OWN = "own numbers of steps"
 
 PATCHES = (64, 96, 128, 160)
-"""Of shorter ones stage 1 learns little but their borders, see docs/accuracy.md."""
+"""With shorter ones streamed labels may be worse, see docs/accuracy.md."""
 
 TURNS = (
     ("in all directions", "any"),
@@ -86,7 +86,7 @@ class TrainingOptions:
         """The config as shown."""
         shown = {field.name: field.value for field in self._numbers}
         if shown["patch_size"] != self._config.patch_size:
-            shown["expanded_size"] = _around(shown["patch_size"])
+            shown["expanded_size"] = expanded_around(shown["patch_size"])
         return TrainingConfig.checked(**self._config.model_dump() | shown)
 
     @value.setter
@@ -187,8 +187,3 @@ def _images() -> list[Widget]:
 
 def _in_words(sizes: Iterable[int]) -> list[tuple[str, int]]:
     return [(f"{size} voxels wide", size) for size in sizes]
-
-
-def _around(patch_size: int) -> int:
-    """Return an expanded patch of about 1.5 times the local one, as in the paper."""
-    return -(-patch_size * 3 // 2 // 32) * 32

@@ -14,30 +14,19 @@ from napari_meunet.volume.volume import Planes, Volume
 class PaintedPlanes:
     """Labels in which 0 means background only where somebody painted.
 
-    A z plane that holds any label is taken as complete; the voxels of the others
-    become `IGNORE`. A single voxel with `IGNORE` is enough, so that a plane in which
-    there is nothing can be marked with a dot.
+    A painted z plane is taken as complete; the voxels of the others become `IGNORE`.
 
     Parameters
     ----------
     planes
-        Integers ``(z, y, x)``; read once to find the painted planes.
-
-    Raises
-    ------
-    MeUNetError
-        If no plane is painted.
+        Integers ``(z, y, x)``.
+    painted
+        Bool ``(z,)``.
     """
 
-    def __init__(self, planes: Planes) -> None:
+    def __init__(self, planes: Planes, painted: NDArray[np.bool]) -> None:
         self._planes = planes
-        painted = [bool(np.any(planes[z])) for z in range(planes.shape[0])]
-        if not any(painted):
-            raise MeUNetError(
-                "some z plane must hold labels, got an empty volume; paint a few "
-                "planes completely"
-            )
-        self._painted = np.array(painted)
+        self._painted = painted
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,6 +46,31 @@ class PaintedPlanes:
         return block
 
 
-def only_painted_planes(labels: Volume) -> Volume:
-    """Return the labels with `IGNORE` in the z planes that hold none."""
-    return replace(labels, planes=PaintedPlanes(labels.planes))
+def only_painted_planes(
+    labels: Volume, painted: NDArray[np.bool] | None = None
+) -> Volume:
+    """Return the labels with `IGNORE` in the z planes that nobody painted.
+
+    Parameters
+    ----------
+    labels
+        Integers ``(z, y, x)``.
+    painted
+        Bool ``(z,)``; if not given, the planes that hold any label. A single voxel
+        with `IGNORE` is enough, so that a plane in which there is nothing can be
+        marked with a dot.
+
+    Raises
+    ------
+    MeUNetError
+        If no plane is painted.
+    """
+    if painted is None:
+        planes = labels.planes
+        painted = np.array([bool(np.any(planes[z])) for z in range(planes.shape[0])])
+    if not painted.any():
+        raise MeUNetError(
+            "some z plane must be painted by a person, got none; paint a few planes "
+            "completely, or learn from all planes if all are labelled"
+        )
+    return replace(labels, planes=PaintedPlanes(labels.planes, painted))
