@@ -116,6 +116,11 @@ class SegmentationConfig(Frozen):
     overwrite_corrected: bool = False
 
 
+SHORTEST_STREAMED = 64
+"""Local patches in voxels from which a model may be expected to label whole scans as
+well as patches: measured, see docs/accuracy.md."""
+
+
 def expanded_around(patch_size: int) -> int:
     """Return 1.5 times the local patch, as in the authors' notebook (cell 11).
 

@@ -186,7 +186,9 @@ def test_before_the_first_step_an_interruption_takes_effect_at_once(
     model = tmp_path / "own.safetensors"
     model.write_bytes(b"an older model")
     assert main(train(data, model, "--overwrite")) == 130
-    assert capsys.readouterr().err == "meunet: interrupted\n"
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1] == "meunet: interrupted"
+    assert "patches should have 64 voxels or more, got 32" in told[0]
 
 
 def test_an_interruption_at_the_very_start_is_one(data, tmp_path, capsys, monkeypatch):

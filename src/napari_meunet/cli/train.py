@@ -15,7 +15,11 @@ from napari_meunet.cli.train_options import (
     n_held_out,
     training_config,
 )
-from napari_meunet.config import SegmentationConfig, TrainingConfig
+from napari_meunet.config import (
+    SHORTEST_STREAMED,
+    SegmentationConfig,
+    TrainingConfig,
+)
 from napari_meunet.export.export import require_absent
 from napari_meunet.network.card import read_card
 from napari_meunet.network.classes import class_table
@@ -60,6 +64,11 @@ def run(options: argparse.Namespace) -> None:
     initial = load_checkpoint(options.initial) if options.initial else None
     if initial and not {"fusion", "normalise"} & vars(options).keys():
         config = suited_to(initial, config)  # else the engine says what does not fit
+    if config.patch_size < SHORTEST_STREAMED and is_first_process():
+        remark(
+            f"patches should have {SHORTEST_STREAMED} voxels or more, got "
+            f"{config.patch_size}: whole scans may be labelled far worse than patches"
+        )
     pairs, held_out = _specimens(options, config)
     card = draft_card(
         options.output,

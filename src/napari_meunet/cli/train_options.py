@@ -42,7 +42,7 @@ SAMPLING = {
         "VOXELS",
         "edge of the cubes that the network is shown, in voxels, a multiple of 16; "
         "larger ones show more of the surroundings and take more memory and time; "
-        "where they have less than 64 voxels, scans may be labelled worse than cubes",
+        "with less than 64 voxels, whole scans may be labelled far worse than cubes",
     ),
     "expanded_size": (
         "VOXELS",

@@ -24,7 +24,7 @@ STAGES = ("stage1_steps", "joint_steps")
 OWN = "own numbers of steps"
 
 PATCHES = (64, 96, 128, 160)
-"""With shorter ones streamed labels may be worse, see docs/accuracy.md."""
+"""None below `SHORTEST_STREAMED`."""
 
 TURNS = (
     ("in all directions", "any"),
