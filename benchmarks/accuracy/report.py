@@ -235,13 +235,13 @@ def draw(table: Table, greys: Greys, path: Path) -> None:
         if name in greys:
             mean = fmean(greys[name].values())
             dice.axvline(mean, color="black", linestyle=":", label="grey values alone")
-            dice.legend(fontsize=8)
         for row in rows:
             _draw_row(dice, memory, row, heights[row.network, row.way])
         dice.set_title(rows[0].data_set.title, fontsize=9)
         dice.set_xlabel("mean Dice of each seed, and their mean")
         memory.set_xlabel("peak training memory (GiB)")
     axes[0][0].set_yticks(list(heights.values()), [titles[row] for row in heights])
+    canvas.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right")
     canvas.savefig(path, dpi=150)
 
 
