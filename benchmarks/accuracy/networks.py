@@ -78,7 +78,7 @@ class Variant:
             return self._streamed(checkpoint, task.config.device, folder)
         fabric = make_fabric(task.config)
         cascade = fabric.to_device(checkpoint.build())
-        cascade.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        cascade.to(memory_format=torch.channels_last_3d)
         rule = checkpoint.card.intensity
         return by_windows(cascade, fabric, task.config.patch_size, rule)
 

@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_meunet.cli.interruption import interrupted_between
 from napari_meunet.cli.parser import Subparsers
@@ -33,6 +34,9 @@ from napari_meunet.training.scans import (
 )
 from napari_meunet.volume.volume import Volume
 
+if TYPE_CHECKING:
+    from napari_meunet.network.checkpoint import Checkpoint
+
 Scans = list[tuple[Volume, Volume]]
 Pairs = list[tuple[Volume | None, Volume]]
 
@@ -55,20 +59,13 @@ def run(options: argparse.Namespace) -> None:
     options.written_before = _written(options.output)
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
-    from napari_meunet.training.draft import draft_card, suited_to
+    from napari_meunet.training.draft import draft_card
     from napari_meunet.training.train import is_first_process, train
 
     require_writable(options.output)
     require_absent(options.output, overwrite=options.overwrite)
-    config = training_config(options)
     initial = load_checkpoint(options.initial) if options.initial else None
-    if initial and not {"fusion", "normalise"} & vars(options).keys():
-        config = suited_to(initial, config)  # else the engine says what does not fit
-    if config.patch_size < SHORTEST_STREAMED and is_first_process():
-        remark(
-            f"patches should have {SHORTEST_STREAMED} voxels or more, got "
-            f"{config.patch_size}: whole scans may be labelled far worse than patches"
-        )
+    config = _config(options, initial)
     pairs, held_out = _specimens(options, config)
     card = draft_card(
         options.output,
@@ -106,6 +103,24 @@ def _to_go_on(options: argparse.Namespace) -> str:
 def _written(path: Path) -> int | None:
     """Return when a file was written, None if there is none."""
     return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _config(
+    options: argparse.Namespace, initial: "Checkpoint | None"
+) -> TrainingConfig:
+    """Return what was asked for, with what the model to begin from leaves no choice."""
+    from napari_meunet.training.draft import suited_to
+    from napari_meunet.training.train import is_first_process
+
+    config = training_config(options)
+    if initial and not {"fusion", "normalise"} & vars(options).keys():
+        config = suited_to(initial, config)  # else the engine says what does not fit
+    if config.patch_size < SHORTEST_STREAMED and is_first_process():
+        remark(
+            f"patches should have {SHORTEST_STREAMED} voxels or more, got "
+            f"{config.patch_size}: whole scans may be labelled far worse than patches"
+        )
+    return config
 
 
 def _specimens(
