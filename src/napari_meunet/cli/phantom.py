@@ -2,11 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from napari_meunet.atomic import writing
 from napari_meunet.cli.parser import Parser, Subparsers, natural
 from napari_meunet.cli.terminal import show
 from napari_meunet.export.export import export_labels, require_absent
+from napari_meunet.training.phantoms.appearance import Stain
 from napari_meunet.training.phantoms.phantom import make_phantom
 from napari_meunet.training.phantoms.textures import FAMILIES
 from napari_meunet.training.scans import LABELS_SUFFIX
@@ -68,6 +70,13 @@ def _add_numbers(parser: Parser) -> None:
         help="what tissues are made of; nothing else of a phantom changes, so that a "
         "model trained on one can be tested on the other (default %(default)s)",
     )
+    parser.add_argument(
+        "--stain",
+        choices=get_args(Stain),
+        default="usual",
+        help="any gives tissues any grey value, for models that are to know organs in "
+        "whatever contrast (default %(default)s)",
+    )
 
 
 def _add_organs(parser: Parser) -> None:
@@ -100,6 +109,7 @@ def run(options: argparse.Namespace) -> None:
             split=options.split,
             scanner=options.scanner,
             texture=options.texture,
+            stain=options.stain,
         )
         spacing = Spacing(phantom.spacing, "phantom")
         arrays = phantom.image, phantom.labels

@@ -54,6 +54,15 @@ def test_a_texture_changes_the_picture_and_nothing_else(scanner):
     assert noise.image.mean() == pytest.approx(cells.image.mean(), rel=0.01)
 
 
+@pytest.mark.parametrize("scanner", [None, 5])
+def test_a_stain_changes_the_picture_and_not_the_fly(scanner):
+    usual, other = (
+        make_phantom(SHAPE, 3, scanner=scanner, stain=each) for each in ("usual", "any")
+    )
+    np.testing.assert_array_equal(usual.labels, other.labels)
+    assert (usual.image != other.image).mean() > 0.3
+
+
 def test_a_scanner_changes_the_picture_and_not_the_fly(phantoms):
     same = make_phantom(SHAPE, 3, scanner=5)
     np.testing.assert_array_equal(same.labels, phantoms[3].labels)

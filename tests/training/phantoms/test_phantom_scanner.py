@@ -83,6 +83,26 @@ def test_scans_of_one_scanner_differ_a_little_in_grey_and_in_the_place_of_textur
         assert (one != other).any()
 
 
+def test_another_stain_changes_the_grey_of_tissues_and_nothing_else_of_a_scanner():
+    usual, other = (
+        set_up_scanner(SHAPE, np.random.default_rng(1), stain=stain)
+        for stain in ("usual", "any")
+    )
+    assert (np.delete(usual.means - other.means, Tissue.AIR) != 0).all()
+    assert usual.means[Tissue.AIR] == other.means[Tissue.AIR]
+    for name in ("grains", "blur", "noise", "noise_width", "cupping", "rings", "waves"):
+        np.testing.assert_array_equal(getattr(usual, name), getattr(other, name))
+
+
+def test_any_stain_makes_the_gut_wall_darker_than_haemolymph_half_of_the_time():
+    scanners = [
+        set_up_scanner(SHAPE, np.random.default_rng(seed), stain="any")
+        for seed in range(12)
+    ]
+    darker = [s.means[Tissue.GUT_WALL] < s.means[Tissue.HAEMOLYMPH] for s in scanners]
+    assert 0.25 < np.mean(darker) < 0.75
+
+
 def test_another_texture_changes_nothing_else_of_a_scanner():
     noise, cells = (
         set_up_scanner(SHAPE, np.random.default_rng(1), family)

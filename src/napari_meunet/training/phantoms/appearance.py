@@ -1,7 +1,7 @@
 """From tissues to the grey values of a microCT scan, with the artefacts of one."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,12 @@ GREY: dict[Tissue, tuple[float, float]] = {
     Tissue.SHEATH: (85, 125),
 }
 """Range of the mean grey value. The ranges overlap: grey alone names no tissue."""
+
+ANY_GREY = dict.fromkeys(Tissue, (20.0, 220.0)) | {Tissue.AIR: GREY[Tissue.AIR]}
+"""The same of a stain that nobody has used: only air is always dark (our choice)."""
+
+Stain = Literal["usual", "any"]
+"""Which tissues are bright."""
 
 GRAIN: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.AIR: (1, 0, 0, 0),
@@ -139,14 +145,19 @@ class Scanner:
 
 
 def set_up_scanner(
-    shape: Shape, rng: np.random.Generator, family: Family = "noise"
+    shape: Shape,
+    rng: np.random.Generator,
+    family: Family = "noise",
+    stain: Stain = "usual",
 ) -> Scanner:
     """Return a scanner with random contrast, sharpness, noise and artefacts.
 
-    Textures of another family replace those of the default one, and nothing else.
+    Textures of another family replace those of the default one, and nothing else; so
+    do the mean grey values of another stain.
     """
     gain, offset = rng.uniform(0.85, 1.1), rng.uniform(0, 8)
-    means = [offset + gain * rng.uniform(*GREY[tissue]) for tissue in Tissue]
+    grey = GREY if stain == "usual" else ANY_GREY
+    means = [offset + gain * rng.uniform(*grey[tissue]) for tissue in Tissue]
     grains = np.array([GRAIN[tissue] for tissue in Tissue]).T
     grains = gain * grains * rng.uniform(0.6, 1.3, grains.shape)
     radii = int(np.hypot(*shape[1:]) / 2) + 1

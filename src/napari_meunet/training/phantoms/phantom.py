@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_meunet.config import LabelClass, Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.training.phantoms.anatomy import Tissue, TissueMap, draw_anatomy
-from napari_meunet.training.phantoms.appearance import set_up_scanner
+from napari_meunet.training.phantoms.appearance import Stain, set_up_scanner
 from napari_meunet.training.phantoms.body import place
 from napari_meunet.training.phantoms.enlarge import enlarge
 from napari_meunet.training.phantoms.meshes import Split, fly_names
@@ -66,6 +66,7 @@ def make_phantom(
     split: Split = "train",
     scanner: int | None = None,
     texture: Family = "noise",
+    stain: Stain = "usual",
 ) -> Phantom:
     """Return a synthetic fly scan; the same arguments give the same bytes.
 
@@ -89,6 +90,9 @@ def make_phantom(
     texture
         Family of the textures of tissues; nothing else depends on it. Models are
         trained on ``"noise"``, so that ``"cells"`` show whether they rely on it.
+    stain
+        ``"any"`` gives every tissue but air any grey value, as no laboratory has seen
+        it: a model that learns from many such phantoms has to go by shape.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def make_phantom(
     tissue = draw_anatomy(place(shape, factor, anatomy_rng), anatomy_rng, fly)
     if factor > 1:
         tissue = enlarge(tissue, factor, shape, len(Tissue))
-    image = scan(tissue, scan_rng, scanner, texture)
+    image = scan(tissue, scan_rng, scanner, texture, stain)
     labels = np.empty(shape, np.uint8)
     for z in range(shape[0]):
         labels[z] = LABEL_OF_TISSUE[tissue[z]]
@@ -121,6 +125,7 @@ def scan(
     rng: np.random.Generator,
     number: int | None = None,
     texture: Family = "noise",
+    stain: Stain = "usual",
 ) -> NDArray[np.uint8]:
     """Return the picture uint8 ``(z, y, x)`` of a tissue map, made slab by slab.
 
@@ -128,9 +133,10 @@ def scan(
     """
     z, y, x = tissue.shape
     if number is None:
-        scanner = set_up_scanner((z, y, x), rng, texture)
+        scanner = set_up_scanner((z, y, x), rng, texture, stain)
     else:
-        scanner = set_up_scanner((z, y, x), np.random.default_rng(number), texture)
+        shared = np.random.default_rng(number)
+        scanner = set_up_scanner((z, y, x), shared, texture, stain)
         scanner = scanner.for_specimen(rng)
     margin = scanner.margin()
     image = np.empty(tissue.shape, np.uint8)
