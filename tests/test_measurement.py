@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from napari_meunet.config import SegmentationConfig
-from napari_meunet.measurement import measure_model
+from napari_meunet.measurement import measure_model, record_on_card
 from napari_meunet.network.card import Card, NetworkConfig, read_card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import (
@@ -14,6 +14,7 @@ from napari_meunet.network.checkpoint import (
     save_checkpoint,
 )
 from napari_meunet.network.classes import named_classes
+from napari_meunet.training.evaluation.metrics import Overlap
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.volume.volume import Volume
 
@@ -69,6 +70,24 @@ def test_figures_are_means_over_the_scans_that_hold_a_class(model, scan):
         "IoU gut, mean of 2 scans": round((5 / 8 + 7 / 9) / 2, 4),
         "Dice ovary, mean of 1 scans": 0,
         "IoU ovary, mean of 1 scans": 0,
+    }
+
+
+def test_figures_of_other_scans_stand_beside_those_of_validation(model, scan):
+    list(measure_model(model, [(scan, truth(*[1] * 9))], CONFIG))
+    right, wrong = Overlap(4, 4, 4), Overlap(0, 4, 0)
+
+    record_on_card(model, [{1: right}, {1: wrong, 2: wrong}], "old scans")
+    record_on_card(model, [{1: right}], "new scans")
+    record_on_card(model, [{1: wrong}], "old scans")
+
+    assert read_card(model).metrics == {
+        "Dice gut, mean of 1 scans": 1,
+        "IoU gut, mean of 1 scans": 1,
+        "Dice gut, new scans, mean of 1 scans": 1,
+        "IoU gut, new scans, mean of 1 scans": 1,
+        "Dice gut, old scans, mean of 1 scans": 0,
+        "IoU gut, old scans, mean of 1 scans": 0,
     }
 
 

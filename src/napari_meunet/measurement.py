@@ -1,10 +1,11 @@
-"""What a new model reaches on scans that it did not learn from, for its card."""
+"""What a model reaches on scans that it did not learn from, for its card."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Protocol
 
 from napari_meunet.config import LabelClass, SegmentationConfig
 from napari_meunet.inference.segment import segment
@@ -15,8 +16,18 @@ from napari_meunet.network.checkpoint import (
     save_checkpoint,
 )
 from napari_meunet.progress import Steps
-from napari_meunet.training.evaluation.metrics import Overlap, overlap
+from napari_meunet.training.evaluation.metrics import overlap
 from napari_meunet.volume.volume import Volume
+
+
+class Agreeing(Protocol):
+    """How well a class agrees with the truth; None if it is absent from both."""
+
+    @property
+    def dice(self) -> float | None: ...
+
+    @property
+    def iou(self) -> float | None: ...
 
 
 def measure_model(
@@ -51,7 +62,7 @@ def measure_model(
         return
     checkpoint = load_checkpoint(model)
     values = [label.value for label in checkpoint.card.classes[1:]]
-    found: list[dict[int, Overlap]] = []
+    found = []
     for number, (volume, truth) in enumerate(scans, start=1):
         message = f"measuring on scan {number} of {len(scans)}"
         with (
@@ -62,23 +73,59 @@ def measure_model(
             for step in steps:
                 yield replace(step, message=message)
             found.append(overlap(store.labels, truth.planes, values))
-    metrics = _means(checkpoint.card.classes[1:], found)
-    card = checkpoint.card.model_copy(update={"metrics": metrics})
-    save_checkpoint(Checkpoint(checkpoint.weights, card), model)
+    _save(checkpoint, model, _means(checkpoint.card.classes[1:], found))
+
+
+def record_on_card(
+    model: Path, found: Sequence[Mapping[int, Agreeing]], what: str
+) -> None:
+    """Add Dice and IoU of every class to the model's card, means over scans.
+
+    Parameters
+    ----------
+    model
+        A checkpoint. What stands on its card under the same words is replaced, all
+        else is kept.
+    found
+        The agreement of every class by value, for every scan; the model must not
+        have learned from any of them.
+    what
+        Words for these scans.
+
+    Raises
+    ------
+    MeUNetError
+        If the file is not a checkpoint of ours, or cannot be written.
+    """
+    checkpoint = load_checkpoint(model)
+    kept = {
+        title: figure
+        for title, figure in checkpoint.card.metrics.items()
+        if f", {what}, " not in title
+    }
+    _save(checkpoint, model, kept | _means(checkpoint.card.classes[1:], found, what))
+
+
+def _save(checkpoint: Checkpoint, path: Path, metrics: Mapping[str, float]) -> None:
+    card = checkpoint.card.model_copy(update={"metrics": dict(metrics)})
+    save_checkpoint(Checkpoint(checkpoint.weights, card), path)
 
 
 def _means(
-    classes: Sequence[LabelClass], found: Sequence[dict[int, Overlap]]
+    classes: Sequence[LabelClass],
+    found: Sequence[Mapping[int, Agreeing]],
+    what: str = "",
 ) -> dict[str, float]:
-    """Return the means by measure and class, as they stand on the card."""
+    """Return the means by measure, class and scans, as they stand on the card."""
     means = {}
     for label in classes:
-        rows = [overlaps[label.value] for overlaps in found]
+        rows = [scores[label.value] for scores in found if label.value in scores]
         for measure, figures in (
             ("Dice", [row.dice for row in rows if row.dice is not None]),
             ("IoU", [row.iou for row in rows if row.iou is not None]),
         ):
             if figures:
-                title = f"{measure} {label.name}, mean of {len(figures)} scans"
-                means[title] = round(fmean(figures), 4)
+                scans = f"mean of {len(figures)} scans"
+                words = filter(None, (f"{measure} {label.name}", what, scans))
+                means[", ".join(words)] = round(fmean(figures), 4)
     return means

@@ -13,6 +13,12 @@ import tifffile
 from PIL import Image
 
 from napari_meunet.cli import main
+from napari_meunet.network.card import TrainingRecord
+from napari_meunet.network.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 PERFECT = {"dice": 1, "iou": 1, "volume_error": 0, "hd95": 0, "surface_dice": 1}
 
@@ -171,6 +177,32 @@ def test_a_model_is_judged_as_by_segmenting_and_evaluating(
     assert specimens["a"]["1"]["name"] == "class 1"
 
 
+def test_figures_are_recorded_on_the_card(flies, model, capsys):
+    before = load_checkpoint(model)
+    arguments = (flies, "--model", model, "--json", "--record", "two flies")
+    judged = json.loads(printed(capsys, *arguments))
+    after = load_checkpoint(model)
+    assert after.digest() == before.digest()
+    assert after.card.model_copy(update={"metrics": {}}) == before.card
+    mean = np.mean([judged["specimens"][name]["1"]["dice"] for name in ("a", "b")])
+    assert after.card.metrics["Dice class 1, two flies, mean of 2 scans"] == (
+        pytest.approx(mean, abs=1e-4)
+    )
+
+
+def test_figures_of_what_was_learned_from_are_not_recorded(flies, model, capsys):
+    checkpoint = load_checkpoint(model)
+    record = TrainingRecord(
+        specimens=("b", "c"), config={}, versions={}, device="cpu", seconds=1
+    )
+    card = checkpoint.card.model_copy(update={"training": (record,)})
+    save_checkpoint(Checkpoint(checkpoint.weights, card), model)
+    content = model.read_bytes()
+    arguments = ("--model", model, "--record", "flies")
+    assert "must be new to the model, got b" in mistake(capsys, flies, *arguments)
+    assert model.read_bytes() == content
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such signal")
 def test_an_interruption_leaves_no_temporary_labels(tmp_path, rng, model):
     folder, temporary = tmp_path / "large", tmp_path / "temporary"
@@ -201,6 +233,10 @@ def test_mistakes_are_one_line_before_the_work(folders, flies, model, tmp_path, 
     assert "got neither" in mistake(capsys, truth)
     assert "got both" in mistake(capsys, truth, predicted, "--model", model)
     assert "got 'none'" in mistake(capsys, flies, "--model", "none")
+    record = ("--record", "flies")
+    assert "got None" in mistake(capsys, truth, predicted, *record)
+    bundled = ("--model", "fly-phantom")
+    assert "got 'fly-phantom'" in mistake(capsys, flies, *bundled, *record)
     single = truth / "a_labels.tif"
     assert "labels beside them" in mistake(capsys, single, "--model", model)
     assert "not a folder of label maps" in mistake(capsys, truth, single)

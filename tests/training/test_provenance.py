@@ -109,9 +109,9 @@ def test_what_the_initial_model_has_learned_from_is_not_validated_on():
         device="cpu",
         seconds=1.0,
     )
-    initial = SimpleNamespace(training=(record,))
+    initial = SimpleNamespace(name="m", training=(record,))
     require_apart(PAIRS[3:], [PAIRS[2], (volume(None), volume(None))], initial)
-    with pytest.raises(MeUNetError, match="got fly1, which the initial model has"):
+    with pytest.raises(MeUNetError, match="new to the model, got fly1"):
         require_apart(PAIRS[3:], PAIRS[1:3], initial)
 
 

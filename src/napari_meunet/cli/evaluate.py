@@ -78,6 +78,13 @@ def add_parser(subparsers: Subparsers) -> None:
         "given, the longest edge of a voxel",
     )
     _add_outputs(parser)
+    parser.add_argument(
+        "--record",
+        metavar="WORDS",
+        help="write the means of Dice and IoU on the card of --model, too, under these "
+        "words, such as 'the scans of another laboratory'; a model that has learned "
+        "from a specimen of the same name is refused",
+    )
     parser.set_defaults(run=run)
 
 
@@ -113,11 +120,21 @@ def run(options: argparse.Namespace) -> None:
         write_csv(specimens, setting, options.csv)
     if options.figure:
         save_figure(agreement_figure(specimens, setting), options.figure)
+    if options.record:
+        _record(options, specimens)
     if setting.unit == "voxels":
         remark(
             "no file says how large a voxel is: distances count voxels; pass --spacing "
             "Z Y X in micrometres"
         )
+
+
+def _record(
+    options: argparse.Namespace, specimens: dict[str, dict[int, Agreement]]
+) -> None:
+    from napari_meunet.measurement import record_on_card
+
+    record_on_card(Path(options.model), list(specimens.values()), options.record)
 
 
 def _require_outputs(options: argparse.Namespace) -> None:
@@ -138,6 +155,11 @@ def _work(options: argparse.Namespace) -> tuple[list[Pair], Setting, Predict]:
             f"got {'neither' if options.model is None else 'both'}; give one of them"
         )
     spacing = Spacing(tuple(options.spacing), GIVEN) if options.spacing else None
+    if options.record and not str(options.model).endswith(".safetensors"):
+        raise MeUNetError(
+            "figures are recorded on the card of a .safetensors file given with "
+            f"--model, got {options.model!r}; leave out --record"
+        )
     if options.predicted:
         pairs = paired_labels(options.truth, options.predicted)
         setting = common_setting(pairs, spacing, options.tolerance)
@@ -150,11 +172,14 @@ def _work_of_model(
 ) -> tuple[list[Pair], Setting, Predict]:
     from napari_meunet.inference.machine import inspect_machine
     from napari_meunet.network.checkpoint import load_checkpoint
+    from napari_meunet.training.provenance import require_new
 
     config = SegmentationConfig.checked(device=options.device)
     inspect_machine(config)  # refuses a device that is not there
     checkpoint = load_checkpoint(options.model)
     pairs = labelled_pairs(options.truth)
+    if options.record:
+        require_new((pair.name for pair in pairs), checkpoint.card)
     classes = checkpoint.card.classes
     setting = common_setting(pairs, spacing, options.tolerance, classes)
     if setting.unit == "um":

@@ -1,7 +1,7 @@
 """Which specimens a model learned from, which it did not, and how."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,14 +76,8 @@ def require_apart(
     """
     if not validation:
         return
-    earlier = initial.training if initial else ()
-    learned = {name for record in earlier for name in record.specimens} - {UNNAMED}
-    for name in learned.intersection(map(specimen_name, validation)):
-        raise MeUNetError(
-            "a specimen to validate on must be new to the model, got "
-            f"{name}, which the initial model has learned from; validate on those that "
-            "it was validated on, or on new ones"
-        )
+    if initial:
+        require_new(map(specimen_name, validation), initial)
     names = {specimen_name(pair) for pair in pairs} - {UNNAMED}
     scans = {fingerprint(pair[0]): specimen_name(pair) for pair in pairs if pair[0]}
     for pair in validation:
@@ -95,6 +89,24 @@ def require_apart(
                 f"{name} for validation and {other or name} for training; take it away "
                 "from one side, or rename it if only the names are the same"
             )
+
+
+def require_new(names: Iterable[str], model: Card) -> None:
+    """Refuse specimens to measure on that a model has learned from.
+
+    Raises
+    ------
+    MeUNetError
+        If one of the names is on its card among those that it was trained on.
+    """
+    trainings = model.training
+    learned = {name for record in trainings for name in record.specimens} - {UNNAMED}
+    for name in sorted(learned.intersection(names)):
+        raise MeUNetError(
+            f"a specimen to measure on must be new to the model, got {name}, which "
+            f"{model.name!r} has learned from; measure on others, or rename it if only "
+            "the names are the same"
+        )
 
 
 def training_record(
