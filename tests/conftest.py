@@ -35,5 +35,5 @@ def rng():
 @pytest.fixture
 def short_calibration(monkeypatch):
     """Let trainings measure the BatchNorm statistics over few batches."""
-    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 2)
-    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 2)
+    monkeypatch.setattr("napari_meunet.training.loop.fit.CALIBRATION_STEPS", 2)
+    monkeypatch.setattr("napari_meunet.training.loop.fit.INTERIM_STEPS", 2)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_meunet import atomic
 from napari_meunet.atomic import replacing
 
 
@@ -74,3 +75,33 @@ def test_a_file_takes_the_place_of_a_folder(tmp_path):
         temporary.write_text("new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_others_read_for_a_moment_is_waited_for(tmp_path, monkeypatch):
+    """As on Windows, where a virus scanner keeps a file from being replaced."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    refusals = iter([True, True, False])
+    replace = Path.replace
+
+    def refused(self, target):
+        if next(refusals):
+            raise PermissionError
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    monkeypatch.setattr(atomic, "PATIENCE", 2.0)
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_a_file_that_may_not_be_replaced_is_an_error(tmp_path, monkeypatch):
+    def refused(self, target):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "replace", refused)
+    monkeypatch.setattr(atomic, "PATIENCE", 0.1)
+    with pytest.raises(PermissionError), replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,14 @@ from napari_meunet.words import (
 
 @pytest.mark.parametrize(
     ("n_bytes", "words"),
-    [(0, "0 bytes"), (999, "999 bytes"), (2.84e9, "2.84 GB"), (1.5e12, "1.5 TB")],
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (999.4e6, "999 MB"),
+        (999.6e6, "1 GB"),
+        (2.84e9, "2.84 GB"),
+        (1.5e12, "1.5 TB"),
+    ],
 )
 def test_bytes_are_counted_in_powers_of_a_thousand(n_bytes, words):
     assert size_in_words(n_bytes) == words

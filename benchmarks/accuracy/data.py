@@ -19,7 +19,11 @@ from benchmarks.accuracy.settings import Setting
 from napari_meunet.config import Turn
 from napari_meunet.export.export import export_labels
 from napari_meunet.training.phantoms.phantom import CLASSES, make_phantom
-from napari_meunet.training.scans import LABELS_SUFFIX, labelled_scans, open_pair
+from napari_meunet.training.specimens.scans import (
+    LABELS_SUFFIX,
+    labelled_scans,
+    open_pair,
+)
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing, Volume
 

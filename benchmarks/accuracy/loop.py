@@ -1,4 +1,4 @@
-"""Our training loop for any network: what `napari_meunet.training.fit` does for ours.
+"""Our loop for any network: what `napari_meunet.training.loop.fit` does for ours.
 
 Optimiser, schedule, moving average of the weights, mixed precision, patches, their
 augmentation and their order are those of our stage 1, so that the networks alone
@@ -19,15 +19,15 @@ from benchmarks.accuracy.task import Task
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.card import IntensityRule
 from napari_meunet.network.stage import norms
-from napari_meunet.training.fit import CALIBRATION_STEPS
-from napari_meunet.training.losses import segmentation_loss
+from napari_meunet.training.loop.fit import CALIBRATION_STEPS
+from napari_meunet.training.loop.losses import segmentation_loss
+from napari_meunet.training.loop.state import TrainingState
+from napari_meunet.training.loop.statistics import statistics_measured
+from napari_meunet.training.loop.stepper import Stepper, make_fabric
 from napari_meunet.training.patches.augmentation import Augmentation
 from napari_meunet.training.patches.batches import Batches, read_ahead
 from napari_meunet.training.patches.sampler import PatchSampler
 from napari_meunet.training.patches.specimen import Specimen
-from napari_meunet.training.state import TrainingState
-from napari_meunet.training.statistics import statistics_measured
-from napari_meunet.training.stepper import Stepper, make_fabric
 
 RULE = IntensityRule()
 """How intensities are scaled: as ours are."""

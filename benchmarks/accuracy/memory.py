@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.accuracy.costs import measured
 from benchmarks.accuracy.networks import NETWORKS, VARIANTS
 from benchmarks.accuracy.report import GIB, REFERENCE
-from benchmarks.accuracy.run import machine
 from benchmarks.accuracy.task import Network, Task
+from benchmarks.costs import measured
+from benchmarks.machine import machine
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.device import choose_device, computes_bf16
 from napari_meunet.training.draft import new_network

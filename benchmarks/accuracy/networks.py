@@ -19,7 +19,7 @@ from napari_meunet.labels.temporary import temporary_labels
 from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.network.classes import named_classes
 from napari_meunet.training.draft import draft_card
-from napari_meunet.training.stepper import make_fabric
+from napari_meunet.training.loop.stepper import make_fabric
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 

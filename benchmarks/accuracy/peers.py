@@ -17,8 +17,8 @@ from torch import nn
 from benchmarks.accuracy.loop import RULE, fit
 from benchmarks.accuracy.task import Predict, Task, Way
 from benchmarks.accuracy.windows import by_windows
-from napari_meunet.training.allocator import freed_memory_kept
-from napari_meunet.training.stepper import make_fabric
+from napari_meunet.training.loop.allocator import freed_memory_kept
+from napari_meunet.training.loop.stepper import make_fabric
 
 Build = Callable[[int, int], nn.Module]
 """From classes, background included, and patch size to a network."""

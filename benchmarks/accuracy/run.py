@@ -1,12 +1,9 @@
 """One run: a network learns a data set with a seed, and labels the test scans."""
 
 import json
-import os
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.accuracy.costs import measured
 from benchmarks.accuracy.data import DATA_SETS, opened
 from benchmarks.accuracy.networks import NETWORKS, VARIANTS
 from benchmarks.accuracy.results import Run, Scores
 from benchmarks.accuracy.settings import JOINT_SHARE, Setting
 from benchmarks.accuracy.task import Predict, Task
+from benchmarks.costs import measured
+from benchmarks.machine import machine
 from napari_meunet.atomic import replacing
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.device import choose_device
@@ -73,7 +71,7 @@ def execute(
         "parameters": n_parameters,
         "training": asdict(training),
         "ways": ways,
-        "machine": machine(place),
+        "machine": machine(place, "monai"),
     }
     path = run.path(results)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,24 +110,3 @@ def scores(
         }
         for value, name in enumerate(classes, start=1)
     }
-
-
-def machine(device: torch.device) -> dict[str, str | int]:
-    """Return what computed, and the versions that count."""
-    is_cuda = device.type == "cuda"
-    return {
-        "device": torch.cuda.get_device_name(device) if is_cuda else processor(),
-        "cores": os.cpu_count() or 1,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "monai": version("monai"),
-        "numpy": np.__version__,
-    }
-
-
-def processor() -> str:
-    """Return the name of the processor, as far as the system tells."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor()

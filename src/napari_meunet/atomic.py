@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from napari_meunet.errors import MeUNetError
+
+PATIENCE = 2.0 if sys.platform == "win32" else 0.0
+"""Seconds to wait for a file that another program reads."""
 
 
 @contextmanager
@@ -26,9 +31,27 @@ def replacing(path: Path) -> Iterator[Path]:
         if temporary.is_dir() or path.is_dir():
             _replace_folder(path, temporary)
         else:
-            temporary.replace(path)
+            put(temporary, path)
     finally:
         _remove(temporary)
+
+
+def put(new: Path, path: Path) -> None:
+    """Give a file or folder another name; a file that has it is replaced.
+
+    On Windows, whoever reads a file keeps others from that. Virus scanners do so for
+    moments; they are waited for.
+    """
+    last = time.monotonic() + PATIENCE
+    while True:
+        try:
+            new.replace(path)
+        except PermissionError:
+            if time.monotonic() >= last:
+                raise
+            time.sleep(PATIENCE / 40)
+        else:
+            return
 
 
 @contextmanager
@@ -60,12 +83,12 @@ def _replace_folder(path: Path, new: Path) -> None:
     """Put `new` at `path`; what lay there is removed last, or put back."""
     old = path.with_name(f".replaced-{os.getpid()}-{path.name}")
     if path.exists():
-        path.rename(old)
+        put(path, old)
     try:
-        new.rename(path)
+        put(new, path)
     except OSError:
         if old.exists():
-            old.rename(path)
+            put(old, path)
         raise
     _remove(old)
 

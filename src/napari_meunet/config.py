@@ -91,7 +91,7 @@ class SegmentationConfig(Frozen):
         ``"auto"`` is fp16 on CUDA, bf16 on processors that compute it, else fp32.
     memory
         Bytes that the run may take on the device where it computes; None takes
-        half of what is free there.
+        half of what is free there, or 80 % on a CUDA device.
     slab
         Planes per step of the exact preset, a multiple of 16; None lets the plan
         decide.
@@ -169,7 +169,7 @@ class TrainingConfig(Frozen):
         it lies anywhere in the middle of the local patch.
     cross_entropy
         ``"plain"``, or ``"weighted"`` by how rare a class is, as in the notebook, see
-        `napari_meunet.training.losses.class_weights`.
+        `napari_meunet.training.loop.losses.class_weights`.
     normalise
         Whether intensities are scaled by the percentiles of each scan. False feeds raw
         grey values of 8 bits, as the notebook does.

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 def size_in_words(n_bytes: float) -> str:
     """Return bytes in powers of 1000: ``"237 MB"``."""
     for unit in ("bytes", "kB", "MB", "GB"):
-        if n_bytes < 1000:
+        if n_bytes < 999.5:  # else it would be rounded to 1e+03
             return f"{n_bytes:.3g} {unit}"
         n_bytes /= 1000
     return f"{n_bytes:.3g} TB"

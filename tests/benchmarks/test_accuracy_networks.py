@@ -15,7 +15,7 @@ from benchmarks.accuracy.settings import NETWORKS as NAMES
 from benchmarks.accuracy.settings import RECIPES, SETTINGS
 from benchmarks.accuracy.task import Task
 from napari_meunet.config import TrainingConfig
-from napari_meunet.training.losses import segmentation_loss
+from napari_meunet.training.loop.losses import segmentation_loss
 from napari_meunet.volume.volume import Volume
 
 

@@ -3,7 +3,7 @@ import argparse
 import pytest
 
 from napari_meunet.cli import COMMANDS
-from napari_meunet.cli.parser import Parser
+from napari_meunet.cli.console.parser import Parser
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda module: module.__name__)

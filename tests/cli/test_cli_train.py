@@ -15,9 +15,9 @@ from napari_meunet.config import PRESETS, TrainingConfig
 from napari_meunet.network.card import read_card
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.training.log import read_log
+from napari_meunet.training.loop.stepper import Stepper
 from napari_meunet.training.output import log_path
-from napari_meunet.training.scans import spacing_range
-from napari_meunet.training.stepper import Stepper
+from napari_meunet.training.specimens.scans import spacing_range
 from napari_meunet.volume.volume import Volume
 
 pytestmark = pytest.mark.usefixtures("short_calibration")

@@ -161,7 +161,8 @@ def test_a_model_is_judged_as_by_segmenting_and_evaluating(
 ):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     before = sorted(flies.iterdir())
     figure = ("--figure", tmp_path / "figure.png")
     judged = printed(capsys, flies, "--model", model, "--json", *figure)

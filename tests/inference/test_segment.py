@@ -11,6 +11,7 @@ import torch
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference import segment as room
+from napari_meunet.inference.machine import Machine
 from napari_meunet.inference.segment import next_run, segment
 from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.labels.store import LabelStore
@@ -247,6 +248,26 @@ def test_what_cannot_shrink_any_more_is_an_error_with_a_remedy(
         run(voxels, checkpoint, labels)
 
 
+@pytest.mark.parametrize("preset", ["exact", "paper"])
+def test_a_smaller_plan_is_smaller_on_a_card_too(
+    monkeypatch, make_checkpoint, memory_labels, preset
+):
+    """What a card holds is not what the computer holds."""
+    machine = Machine("cuda:0", "card", "fp16", int(64e9), int(24e9), 1e13)
+    monkeypatch.setattr(room, "inspect_machine", lambda _: machine)
+    shape = (40, 707, 707)
+    volume = Volume.from_array(np.broadcast_to(np.uint16(0), shape))
+    config = SegmentationConfig(preset=preset)
+    post = make_checkpoint("post")
+    task = room._Run(volume, post, config, memory_labels(shape), None)
+    plan = task.first_plan()
+    if preset == "paper":
+        with pytest.raises(MeUNetError, match="cuda:0 ran out of memory, and a run"):
+            task.smaller(plan)
+    else:
+        assert task.smaller(plan).device_bytes <= plan.device_bytes / 2
+
+
 def test_other_errors_of_the_device_are_not_swallowed(
     monkeypatch, checkpoint, voxels, labels
 ):
@@ -326,17 +347,17 @@ def test_labels_of_another_shape_are_refused(checkpoint, voxels, memory_labels):
         run(voxels, checkpoint, memory_labels((70, 33, 31)))
 
 
-def test_the_paper_preset_uses_stage_one_alone(
-    monkeypatch, make_checkpoint, memory_labels
-):
-    monkeypatch.setattr(room.PaperExecutor, "window", 48, raising=False)
+def test_the_paper_preset_uses_stage_one_alone(make_checkpoint, memory_labels):
     small = np.random.default_rng(1).integers(0, 256, (20, 30, 16), dtype=np.uint8)
-    post = make_checkpoint("post")
-    labels = memory_labels(small.shape)
+    post, alone = make_checkpoint("post"), make_checkpoint("none")
+    weights = {name: post.weights[name] for name in alone.weights}
+    labels, expected = memory_labels(small.shape), memory_labels(small.shape)
     first, *_, last = run(small, post, labels, preset="paper")
+    run(small, replace(alone, weights=weights), expected, preset="paper")
     assert first.message.startswith("the paper's windows")
     assert last.done == 20
-    assert (labels.labels < 3).all()
+    np.testing.assert_array_equal(labels.labels, expected.labels)
+    assert len(np.unique(labels.labels)) > 1
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

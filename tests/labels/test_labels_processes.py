@@ -40,7 +40,6 @@ PAINT_THEN_WAIT = """
     box = labels[1:2, 2:5, 3:9]
     box[0, 1, 1:4] = 1
     labels[1:2, 2:5, 3:9] = box
-    labels.flush()
     print("ready", flush=True)
     sys.stdin.read()
 """

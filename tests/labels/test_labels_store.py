@@ -1,9 +1,12 @@
 """The store: what it creates, refuses, remembers and protects."""
 
+import errno
 import json
 import os
 import shutil
+import sys
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import tifffile
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.manifest import Manifest
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.labels.temporary import temporary_labels
 from napari_meunet.volume.volume import Spacing, Volume
 
 EVERYTHING = (slice(0, 5), slice(0, 7), slice(0, 19))
@@ -308,6 +312,43 @@ def test_the_model_may_be_told_to_overwrite(store):
     # an undo of what the model has overwritten is a person's edit again
     labels[1:3] = np.zeros((2, 7, 19), np.uint8)
     assert store.corrected.read(EVERYTHING)[1:3].all()
+
+
+def test_an_undo_of_what_the_model_has_overwritten_alike_is_a_persons_edit(store):
+    labels = store.editable()
+    labels[1:3] = np.ones((2, 7, 19), np.uint8)
+    store.write((0, 0, 0), np.ones(store.shape, np.uint8), overwrite_corrected=True)
+    labels[1:3] = np.zeros((2, 7, 19), np.uint8)
+    assert not store.labels[1:3].any()
+    mine = store.corrected.read(EVERYTHING)
+    assert mine[1:3].all()
+    assert mine.sum() == 2 * 7 * 19
+
+
+def test_a_lock_is_given_back_where_its_owner_cannot_be_noted(store, monkeypatch):
+    store.close()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(MeUNetError, match="No space left") as error:
+            LabelStore.open(store.folder)
+    with LabelStore.open(store.folder):
+        pass
+    del error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_temporary_labels_are_not_mapped_any_more(scan, tmp_path):
+    """Windows would not remove them."""
+    maps = Path("/proc/self/maps")
+    with temporary_labels(scan, (), tmp_path) as store:
+        assert str(tmp_path) in maps.read_text()
+    assert str(tmp_path) not in maps.read_text()
+    assert not store.writable
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_block_must_be_uint8_and_inside(store):

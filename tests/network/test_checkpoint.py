@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -160,3 +161,11 @@ def test_half_precision_weights_of_the_authors_are_widened(make_stage1, tmp_path
     torch.save(make_stage1().half().state_dict(), tmp_path / "half.pth")
     weights = load_checkpoint(tmp_path / "half.pth").weights
     assert weights["stage1.enc1.0.0.weight"].dtype == torch.float32
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_file_that_was_loaded_can_be_replaced(saved):
+    """Windows replaces no file that is mapped."""
+    loaded = load_checkpoint(saved)
+    assert str(saved) not in Path("/proc/self/maps").read_text()
+    save_checkpoint(loaded, saved)

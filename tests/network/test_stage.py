@@ -17,7 +17,7 @@ from napari_meunet.network.stage import (
     recompute,
     statistics_kept,
 )
-from napari_meunet.training.objectives import (
+from napari_meunet.training.loop.objectives import (
     JointObjective,
     Stage1Objective,
     Stage2Objective,

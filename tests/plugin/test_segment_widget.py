@@ -22,7 +22,7 @@ from napari_meunet.plugin.docks import segment as dock
 from napari_meunet.plugin.docks.segment import SegmentWidget
 from napari_meunet.plugin.layers import scan_layers, store_of, volume_of
 from napari_meunet.plugin.segmentation import finished_now
-from napari_meunet.plugin.widgets.options_form import OptionsForm
+from napari_meunet.plugin.widgets.fields.options_form import OptionsForm
 from napari_meunet.progress import Progress
 from napari_meunet.volume.open import open_volume
 

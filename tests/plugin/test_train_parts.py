@@ -8,7 +8,7 @@ from napari_meunet.plugin.training import Course, Figure, Watch
 from napari_meunet.plugin.widgets.curves import Curves
 from napari_meunet.plugin.widgets.plane_picture import HEIGHT, overlay
 from napari_meunet.progress import Progress
-from napari_meunet.training.preview import Look
+from napari_meunet.training.loop.preview import Look
 
 CONFIG = TrainingConfig(stage1_steps=10, stage2_steps=5, joint_steps=3)
 

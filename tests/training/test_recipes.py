@@ -13,8 +13,9 @@ from napari_meunet.network.card import Card, IntensityRule, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.training.losses import class_weights
-from napari_meunet.training.objectives import Stage1Objective
+from napari_meunet.training.loop import fit
+from napari_meunet.training.loop.losses import class_weights
+from napari_meunet.training.loop.objectives import Stage1Objective
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
@@ -143,7 +144,7 @@ def test_the_card_says_how_the_model_was_trained(tmp_path):
 
 def test_time_before_an_interruption_counts(tmp_path, monkeypatch):
     now = itertools.count(step=10.0)
-    monkeypatch.setattr("napari_meunet.training.fit.time.monotonic", lambda: next(now))
+    monkeypatch.setattr(fit.time, "monotonic", lambda: next(now))
     path = tmp_path / "model.safetensors"
     with closing(train([ball()], STAGE1, card_for(STAGE1), path)) as steps:
         next(steps)

@@ -28,7 +28,7 @@ CONFIG = TrainingConfig(
 
 @pytest.fixture(autouse=True)
 def _short_calibration(monkeypatch):
-    monkeypatch.setattr("napari_meunet.training.fit.CALIBRATION_STEPS", 10)
+    monkeypatch.setattr("napari_meunet.training.loop.fit.CALIBRATION_STEPS", 10)
 
 
 def small_card(fusion="post"):
@@ -170,7 +170,7 @@ def test_the_statistics_that_are_kept_are_measured_at_the_end(ball, tmp_path):
 def test_a_look_in_training_sees_the_model_that_would_be_saved(
     ball, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("napari_meunet.training.fit.INTERIM_STEPS", 10)
+    monkeypatch.setattr("napari_meunet.training.loop.fit.INTERIM_STEPS", 10)
     config = CONFIG.model_copy(
         update={"stage1_steps": 60, "stage2_steps": 0, "fusion": "none"}
     )

@@ -13,9 +13,9 @@ from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.training.label_values import IGNORE
+from napari_meunet.training.loop.state import TrainingState
+from napari_meunet.training.loop.stepper import Stepper
 from napari_meunet.training.output import state_path
-from napari_meunet.training.state import TrainingState
-from napari_meunet.training.stepper import Stepper
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
@@ -65,7 +65,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_state(
         next(steps)
     before = state_path(path).read_bytes()
     monkeypatch.setattr(
-        "napari_meunet.training.objectives.Stage1Objective.forward",
+        "napari_meunet.training.loop.objectives.Stage1Objective.forward",
         lambda self, image, labels: image.sum() * torch.nan,
     )
     with pytest.raises(MeUNetError, match="loss must stay finite, got nan"):
@@ -136,7 +136,7 @@ def test_a_class_may_be_missing_from_some_of_the_scans(image, tmp_path):
 
 
 def test_a_patch_without_a_labelled_voxel_changes_nothing_by_itself():
-    from napari_meunet.training.losses import segmentation_loss
+    from napari_meunet.training.loop.losses import segmentation_loss
 
     logits = torch.randn(1, 2, 4, 4, 4, requires_grad=True)
     labels = torch.full((1, 4, 4, 4), IGNORE, dtype=torch.uint8)

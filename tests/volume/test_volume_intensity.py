@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.volume import intensity
+from napari_meunet.volume.fingerprint import fingerprint
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Volume
 
@@ -66,3 +67,26 @@ def test_a_volume_without_a_finite_voxel_is_refused():
     volume = Volume.from_array(np.full((3, 4, 5), np.nan))
     with pytest.raises(MeUNetError, match="needs finite voxels, got none in array"):
         intensity_range(volume, 0.5, 99.5)
+
+
+class Counted:
+    """An array that notes how often it is read."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+        self.n_reads = 0
+
+    def __getitem__(self, index):
+        self.n_reads += 1
+        return self.array[index]
+
+
+def test_a_scan_is_sampled_once_for_all_spacings(rng):
+    planes = Counted(rng.integers(0, 255, (9, 8, 7), dtype=np.uint8))
+    volume = Volume.from_array(planes)
+    found = intensity_range(volume, 1, 99), fingerprint(volume)
+    n_reads = planes.n_reads
+    other = volume.with_spacing((1, 2, 3))
+    assert (intensity_range(other, 1, 99), fingerprint(other)) == found
+    intensity_range(other, 5, 95)
+    assert planes.n_reads == n_reads

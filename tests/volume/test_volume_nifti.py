@@ -1,3 +1,4 @@
+import errno
 import gzip
 import tempfile
 import threading
@@ -154,7 +155,8 @@ def test_a_gzipped_file_is_unpacked_once_by_many_threads(tmp_path, array, monkey
 def test_unpacking_leaves_no_file_behind(tmp_path, array, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     volume = open_volume(write(tmp_path / "a.nii.gz", array))
     np.testing.assert_array_equal(volume.read(0, 4), array)
     del volume
@@ -166,6 +168,18 @@ def test_a_full_disk_is_said_before_unpacking(tmp_path, array, monkeypatch):
     usage = type("Usage", (), {"free": 100})
     monkeypatch.setattr(nifti.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(MeUNetError, match=r"got 0\.0 GB free; set TMPDIR"):
+        volume.read(0, 1)
+
+
+def test_a_disk_that_fills_up_meanwhile_is_not_called_damage(
+    tmp_path, array, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    volume = open_volume(write(tmp_path / "a.nii.gz", array))
+    monkeypatch.setattr(nifti, "_copy", full)
+    with pytest.raises(MeUNetError, match="must be unpacked to be read"):
         volume.read(0, 1)
 
 

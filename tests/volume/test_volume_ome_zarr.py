@@ -216,10 +216,33 @@ def test_reading_plane_after_plane_decodes_every_chunk_once(array, step):
     planes = ZarrPlanes(source, ALL)
     parts = [planes[start : start + step] for start in range(0, 10, step)]
     np.testing.assert_array_equal(np.concatenate(parts), array)
+    slabs = [(read[0].start // 4, -(-read[0].stop // 4)) for read in source.reads]
+    assert [n for slab in slabs for n in range(*slab)] == [0, 1, 2]
+
+
+def test_a_part_of_plane_after_plane_decodes_every_chunk_once(array):
+    source = CountingArray(array, (4, 4, 4))
+    planes = ZarrPlanes(source, ALL)
+    parts = [planes[start : start + 3, 2:5, :7] for start in range(0, 10, 3)]
+    np.testing.assert_array_equal(np.concatenate(parts), array[:, 2:5, :7])
+    assert source.reads == [
+        (slice(first, first + 4), slice(2, 5), slice(0, 7)) for first in (0, 4, 8)
+    ]
+    np.testing.assert_array_equal(planes[9:10, 3:6, :7], array[9:10, 3:6, :7])
+
+
+def test_whole_chunks_are_read_side_by_side(array):
+    source = CountingArray(array, (4, 4, 4))
+    planes = ZarrPlanes(source, ALL)
+    planes[1:2]
+    for z in (slice(0, 4), slice(4, 8), slice(8, 10)):
+        np.testing.assert_array_equal(planes[z, 4:8, 0:4], array[z, 4:8, 0:4])
+    planes[2:3]
     assert [read[0] for read in source.reads] == [
         slice(0, 4),
+        slice(0, 4),
         slice(4, 8),
-        slice(8, 12),
+        slice(8, 10),
     ]
 
 

@@ -89,8 +89,9 @@ def test_a_file_without_permission_is_named(tmp_path):
 
 
 MEMORY_SCRIPT = """
-import resource, sys
+import contextlib, resource, sys
 import nibabel, numpy, tifffile, zarr
+from napari_meunet.errors import MeUNetError
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.fingerprint import fingerprint
 from napari_meunet.volume.intensity import intensity_range
@@ -100,6 +101,8 @@ volume = open_volume(sys.argv[1])
 pyramid(volume)
 opened = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 fingerprint(volume)
+with contextlib.suppress(MeUNetError):  # all zeros
+    intensity_range(volume, 0.1, 99.9)
 sampled = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(volume.shape, (opened - before) // 1024, (sampled - before) // 1024)
 """
@@ -132,4 +135,4 @@ def test_opening_5_gb_takes_no_memory(tmp_path, suffix):
     shape_read, opened, sampled = done.stdout.rsplit(maxsplit=2)
     assert shape_read == "(5000, 1000, 1000)"
     assert int(opened) < 20
-    assert int(sampled) < 50
+    assert int(sampled) < 100

@@ -16,7 +16,7 @@ from napari_meunet.cli import (
     segment,
     train,
 )
-from napari_meunet.cli.parser import Parser
+from napari_meunet.cli.console.parser import Parser
 from napari_meunet.errors import MeUNetError
 
 COMMANDS = (segment, export, info, phantom, evaluate, train, doctor, demo)

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from napari_meunet.atomic import writing
-from napari_meunet.cli.parser import Subparsers
+from napari_meunet.cli.console.parser import Subparsers
+from napari_meunet.cli.console.terminal import show
 from napari_meunet.cli.segment import segment_scan
-from napari_meunet.cli.terminal import show
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import export_labels

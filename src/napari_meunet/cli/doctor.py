@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from napari_meunet.cli.parser import Subparsers
+from napari_meunet.cli.console.parser import Subparsers
 from napari_meunet.errors import MeUNetError
 
 PACKAGES = ("napari-meunet", "napari", "torch", "numpy", "tifffile", "zarr", "dask")

@@ -8,9 +8,9 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from napari_meunet.atomic import writing
+from napari_meunet.cli.console.parser import Parser, Subparsers, add_device, add_spacing
+from napari_meunet.cli.console.terminal import add_json, remark, show
 from napari_meunet.cli.evaluate_report import print_json, print_table, write_csv
-from napari_meunet.cli.parser import Parser, Subparsers, add_device, add_spacing
-from napari_meunet.cli.terminal import add_json, remark, show
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import require_absent
@@ -172,7 +172,7 @@ def _work_of_model(
 ) -> tuple[list[Pair], Setting, Predict]:
     from napari_meunet.inference.machine import inspect_machine
     from napari_meunet.network.checkpoint import load_checkpoint
-    from napari_meunet.training.provenance import require_new
+    from napari_meunet.training.specimens.provenance import require_new
 
     config = SegmentationConfig.checked(device=options.device)
     inspect_machine(config)  # refuses a device that is not there
@@ -217,4 +217,5 @@ def _compared(
                 setting.spacings[pair.name],
                 setting.tolerance,
             )
+            del predicted  # Windows removes no file that is mapped
     yield Progress(len(pairs), len(pairs), "specimens")

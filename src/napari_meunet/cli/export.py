@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from napari_meunet.cli.parser import Subparsers
-from napari_meunet.cli.terminal import show
+from napari_meunet.cli.console.parser import Subparsers
+from napari_meunet.cli.console.terminal import show
 from napari_meunet.export.export import export_labels
 from napari_meunet.labels.store import LabelStore
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_meunet.cli.parser import Subparsers, add_choices
-from napari_meunet.cli.terminal import add_json
+from napari_meunet.cli.console.parser import Subparsers, add_choices
+from napari_meunet.cli.console.terminal import add_json
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import ChoiceError
 from napari_meunet.labels.folder import is_labels_folder

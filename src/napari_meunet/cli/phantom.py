@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import get_args
 
 from napari_meunet.atomic import writing
-from napari_meunet.cli.parser import Parser, Subparsers, natural
-from napari_meunet.cli.terminal import show
+from napari_meunet.cli.console.parser import Parser, Subparsers, natural
+from napari_meunet.cli.console.terminal import show
 from napari_meunet.export.export import export_labels, require_absent
 from napari_meunet.training.phantoms.appearance import Stain
 from napari_meunet.training.phantoms.phantom import make_phantom
 from napari_meunet.training.phantoms.textures import FAMILIES
-from napari_meunet.training.scans import LABELS_SUFFIX
+from napari_meunet.training.specimens.scans import LABELS_SUFFIX
 from napari_meunet.volume.volume import Spacing
 
 

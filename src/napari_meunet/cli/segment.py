@@ -6,9 +6,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_meunet.cli.memory import peak_memory
-from napari_meunet.cli.parser import Parser, Subparsers, add_device, add_volume, opened
-from napari_meunet.cli.terminal import add_json, byte_size, remark, show
+from napari_meunet.cli.console.memory import peak_memory
+from napari_meunet.cli.console.parser import (
+    Parser,
+    Subparsers,
+    add_device,
+    add_volume,
+    opened,
+)
+from napari_meunet.cli.console.terminal import add_json, byte_size, remark, show
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.labels.folder import labels_folder
 from napari_meunet.network.card import BUNDLED

@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_meunet.cli.interruption import interrupted_between
-from napari_meunet.cli.parser import Subparsers
-from napari_meunet.cli.terminal import remark, show
+from napari_meunet.cli.console.interruption import interrupted_between
+from napari_meunet.cli.console.parser import Subparsers
+from napari_meunet.cli.console.terminal import remark, show
 from napari_meunet.cli.train_options import (
     add_options,
     n_held_out,
@@ -26,7 +26,7 @@ from napari_meunet.network.card import read_card
 from napari_meunet.network.classes import class_table
 from napari_meunet.progress import Steps
 from napari_meunet.training.output import log_path, require_writable, state_path
-from napari_meunet.training.scans import (
+from napari_meunet.training.specimens.scans import (
     label_maps,
     labelled_scans,
     open_labels,
@@ -127,7 +127,7 @@ def _specimens(
     options: argparse.Namespace, config: TrainingConfig
 ) -> tuple[Pairs, Scans]:
     """Open what to train on, and what to validate on."""
-    from napari_meunet.training.provenance import hold_out, specimen_name
+    from napari_meunet.training.specimens.provenance import hold_out, specimen_name
     from napari_meunet.training.train import is_first_process
 
     painted = options.painted_planes

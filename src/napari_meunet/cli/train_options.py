@@ -3,8 +3,8 @@
 from argparse import SUPPRESS, ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
 
-from napari_meunet.cli.parser import Parser, add_device, natural
-from napari_meunet.cli.terminal import byte_size
+from napari_meunet.cli.console.parser import Parser, add_device, natural
+from napari_meunet.cli.console.terminal import byte_size
 from napari_meunet.config import PRESETS, TrainingConfig
 
 DEFAULTS = TrainingConfig()

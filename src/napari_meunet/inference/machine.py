@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from textwrap import shorten
 
-import psutil
 import torch
 from torch.nn import functional
 
@@ -23,6 +22,7 @@ from napari_meunet.network.device import (
     free_on_cuda,
     is_out_of_memory,
 )
+from napari_meunet.network.free_memory import free_on_host
 from napari_meunet.network.meunet import FEATURES
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -97,7 +97,7 @@ def inspect_machine(config: SegmentationConfig) -> Machine:
 
 def _tried_out(device: torch.device, asked: str) -> Machine:
     precision = _sound_precision(device, asked)
-    host_free = psutil.virtual_memory().available
+    host_free = free_on_host()
     on_cuda = device.type == "cuda"
     return Machine(
         device=str(device),

@@ -23,6 +23,7 @@ from napari_meunet.inference.streaming.schedule import (
 )
 from napari_meunet.inference.tiles import PAPER_WINDOW, Column, Tiling, aligned, cut
 from napari_meunet.network.card import NetworkConfig
+from napari_meunet.network.free_memory import HOST_SHARE, share_of
 from napari_meunet.words import size_in_words, time_in_words
 
 if TYPE_CHECKING:
@@ -257,14 +258,15 @@ class _Task:
 
 
 def _allowed(config: SegmentationConfig, machine: "Machine") -> int:
-    return config.memory or machine.device_free // 2
+    return config.memory or int(share_of(machine.device) * machine.device_free)
 
 
 def _fits(plan: Plan, config: SegmentationConfig, machine: "Machine") -> bool:
     allowed = _allowed(config, machine)
     if machine.shares_memory:
         return plan.host_bytes + plan.device_bytes <= allowed
-    return plan.device_bytes <= allowed and plan.host_bytes <= machine.host_free // 2
+    host = int(HOST_SHARE * machine.host_free)
+    return plan.device_bytes <= allowed and plan.host_bytes <= host
 
 
 def _too_large(

@@ -162,10 +162,12 @@ class _Run:
 
     def smaller(self, plan: Plan) -> Plan:
         """Return a plan that takes half the memory of one that took too much."""
+        taken = plan.device_bytes
         if plan.device.startswith("cuda"):
             torch.cuda.empty_cache()
-        memory = (plan.device_bytes + plan.host_bytes) // 2
-        config = self.config.model_copy(update={"memory": memory})
+        else:
+            taken += plan.host_bytes  # it is the same memory
+        config = self.config.model_copy(update={"memory": taken // 2})
         try:
             return self._plan(config, inspect_machine(config))
         except MeUNetError as error:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from napari_meunet.config import Shape
 from napari_meunet.labels.box import Box, box_at, intersection, within
 
-RECENT_BYTES = 2**28
-"""Memory for edits that can be recognised when they are undone."""
+RECENT_BYTES, MOST_RECENT = 2**28, 1000
+"""Memory for edits that can be recognised when they are undone, and their number:
+napari undoes a hundred."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,11 @@ class Edit:
     beneath: NDArray[np.uint8]
 
     @property
+    def box(self) -> Box:
+        """Where the person wrote."""
+        return box_at(self.start, self.changed.shape)
+
+    @property
     def n_bytes(self) -> int:
         """Memory that the edit takes."""
         labels = (self.before, self.after, self.beneath)
@@ -56,7 +62,7 @@ class Edit:
 
     def note_model(self, box: Box, labels: NDArray[np.uint8]) -> None:
         """Keep for an undo what the model says of a box, ``labels`` there."""
-        mine = box_at(self.start, self.changed.shape)
+        mine = self.box
         both = intersection(mine, box)
         if both is None:
             return
@@ -67,7 +73,7 @@ class Edit:
 
 
 class RecentEdits:
-    """The last edits that have not been undone, as many as `RECENT_BYTES` hold."""
+    """The last edits that have not been undone, within the limits of `RECENT_BYTES`."""
 
     def __init__(self) -> None:
         self._edits: deque[Edit] = deque()
@@ -77,8 +83,14 @@ class RecentEdits:
         """Remember an edit."""
         self._edits.append(edit)
         self._n_bytes += edit.n_bytes
-        while self._n_bytes > RECENT_BYTES:
+        while self._n_bytes > RECENT_BYTES or len(self._edits) > MOST_RECENT:
             self._n_bytes -= self._edits.popleft().n_bytes
+
+    def forget(self, box: Box) -> None:
+        """Forget the edits that touch a box."""
+        kept = [edit for edit in self._edits if not intersection(edit.box, box)]
+        self._edits = deque(kept)
+        self._n_bytes = sum(edit.n_bytes for edit in kept)
 
     def note_model(self, box: Box, labels: NDArray[np.uint8]) -> None:
         """Keep for undos what the model says of a box, ``labels`` there."""

@@ -48,7 +48,11 @@ class WriteLock:
                     f"{self._owner_text()}; close it there, or open the labels for "
                     "reading only"
                 ) from error
-            self._owner.write_text(_me(), encoding="utf-8")
+            try:
+                self._owner.write_text(_me(), encoding="utf-8")
+            except OSError:
+                self._lock.release()
+                raise
 
     def release(self) -> None:
         """Give the lock back; without it, nothing happens."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from napari_meunet.atomic import writing
+from napari_meunet.atomic import put, writing
 from napari_meunet.config import LabelClass, Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at
@@ -46,13 +46,13 @@ class LabelStore:
         self.manifest = Manifest.read(folder)
         self._manifest_lock = threading.Lock()
         self._lock = WriteLock(folder) if writable else None
-        if self._lock:
-            self._lock.acquire()
         try:
+            if self._lock:
+                self._lock.acquire()
             # again: the last writer may have changed it until the lock was free
             self.manifest = Manifest.read(folder)
             self._voxels = Voxels(folder, self.manifest.scan.shape, writable=writable)
-        except MeUNetError:
+        except BaseException:
             self._unlock()
             raise
 
@@ -95,7 +95,7 @@ class LabelStore:
             unfinished.mkdir()
             Voxels.create(unfinished, volume.shape, spacing)
             manifest.write(unfinished)
-            unfinished.rename(folder)
+            put(unfinished, folder)
         return cls.open(folder)
 
     @classmethod
@@ -339,6 +339,10 @@ class LabelStore:
             self._voxels.close()
         finally:
             self._unlock()
+
+    def unmap(self) -> None:
+        """Let go of the files of a closed store; nothing can be read any more."""
+        self._voxels.unmap()
 
     def __enter__(self) -> Self:
         """Return the store itself."""

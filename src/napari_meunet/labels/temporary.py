@@ -1,5 +1,6 @@
 """Labels that nobody keeps."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from napari_meunet.config import LabelClass
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.temporary import folder_with_room
 from napari_meunet.volume.volume import Volume
 
 
@@ -23,10 +25,13 @@ def temporary_labels(
     classes
         What the values stand for.
     parent
-        Folder on a disk with room for them; None takes the system's.
+        Folder on a disk with room for them; None takes a folder for temporary files.
     """
-    with (
-        TemporaryDirectory(prefix=".meunet-", dir=parent) as folder,
-        LabelStore.create(Path(folder) / "labels", volume, tuple(classes)) as store,
-    ):
-        yield store
+    folder_there = parent or folder_with_room(math.prod(volume.shape))
+    with TemporaryDirectory(
+        prefix=".meunet-", dir=folder_there, ignore_cleanup_errors=True
+    ) as folder:
+        labels = Path(folder) / "labels"
+        with LabelStore.create(labels, volume, tuple(classes)) as store:
+            yield store
+        store.unmap()  # Windows removes no file that is mapped

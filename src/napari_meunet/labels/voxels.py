@@ -132,6 +132,7 @@ class Voxels:
         if not self.corrected.any(place):
             self.labels[place] = plane
         elif overwrite_corrected:
+            self.recent.forget(place)  # an undo of them is a person's edit like others
             self.corrected.write(place, np.zeros(plane.shape, bool))
             self.labels[place] = plane
         else:
@@ -175,6 +176,10 @@ class Voxels:
                 # the window would stand still
                 flush_to_disk(_mask(self._folder))
                 flush_to_disk(_tiff(self._folder))
+
+    def unmap(self) -> None:
+        """Let go of the files; nothing can be read any more."""
+        del self.labels, self.corrected
 
     def close(self) -> None:
         """Flush, and refuse to write from now on; reading goes on."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from napari_meunet.atomic import replacing, writing
@@ -65,7 +65,7 @@ class Checkpoint:
         return network.eval()
 
     def digest(self) -> str:
-        """Return a SHA-256 of names, shapes and values: what a run is tied to."""
+        """Return a SHA-256 of architecture, names and values: what runs are tied to."""
         digest = hashlib.sha256(self.card.network.model_dump_json().encode())
         for name, tensor in sorted(self.weights.items()):
             digest.update(name.encode())
@@ -112,7 +112,7 @@ def load_checkpoint(model: str | Path) -> Checkpoint:
         return _load_authors_checkpoint(path)
     card = read_card(path)
     try:
-        weights = load_file(path)
+        weights = load(path.read_bytes())  # mapped, it could not be replaced on Windows
     except SafetensorError as error:
         raise MeUNetError(
             f"the weights of {path.name} must be complete, got: {error}; copy the "

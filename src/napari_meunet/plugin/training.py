@@ -30,7 +30,7 @@ from napari_meunet.training.log import logged_to_csv, read_log
 from napari_meunet.training.output import log_path, require_writable, state_path
 
 if TYPE_CHECKING:
-    from napari_meunet.training.preview import Look
+    from napari_meunet.training.loop.preview import Look
     from napari_meunet.volume.volume import Volume
 
 
@@ -257,7 +257,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.draft import draft_card, suited_to
-    from napari_meunet.training.scans import labelled_scans, open_pair
+    from napari_meunet.training.specimens.scans import labelled_scans, open_pair
     from napari_meunet.training.train import train
 
     request, output = task.request, task.request.output
@@ -321,7 +321,7 @@ def _pairs(
     """Open scans and labels; return them, and the classes: `named` if no file is."""
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.training.patches.sparse import only_painted_planes
-    from napari_meunet.training.scans import labelled_scans, open_pair
+    from napari_meunet.training.specimens.scans import labelled_scans, open_pair
     from napari_meunet.volume.volume import Volume
 
     request, painted = task.request, task.request.painted_planes

@@ -8,7 +8,7 @@ from napari_meunet.network.card import Card, IntensityRule, NetworkConfig
 from napari_meunet.network.cascade import REFINEMENT_FEATURES
 from napari_meunet.network.checkpoint import Checkpoint
 from napari_meunet.network.meunet import FEATURES
-from napari_meunet.training.scans import spacing_range
+from napari_meunet.training.specimens.scans import spacing_range
 from napari_meunet.volume.volume import Volume
 
 

@@ -19,34 +19,34 @@ from napari_meunet.network.card import Card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
 from napari_meunet.progress import Progress, Steps
-from napari_meunet.training.allocator import freed_memory_kept
-from napari_meunet.training.fit import Fit, TrainingData
-from napari_meunet.training.losses import Loss, class_weights, segmentation_loss
-from napari_meunet.training.objectives import (
+from napari_meunet.training.loop.allocator import freed_memory_kept
+from napari_meunet.training.loop.fit import Fit, TrainingData
+from napari_meunet.training.loop.losses import Loss, class_weights, segmentation_loss
+from napari_meunet.training.loop.objectives import (
     JointObjective,
     Objective,
     Stage1Objective,
     Stage2Objective,
 )
+from napari_meunet.training.loop.preview import Preview, Show
+from napari_meunet.training.loop.state import TrainingState
+from napari_meunet.training.loop.stepper import make_fabric
 from napari_meunet.training.output import state_path
 from napari_meunet.training.patches.classes import numbered
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.patches.windows import ROULETTE_SEED, kept_windows
-from napari_meunet.training.preview import Preview, Show
-from napari_meunet.training.provenance import (
+from napari_meunet.training.specimens.provenance import (
     Pair,
     require_apart,
     specimen_name,
     training_record,
 )
-from napari_meunet.training.requirements import (
+from napari_meunet.training.specimens.requirements import (
     require_images,
     require_learnable,
     require_trainable,
 )
-from napari_meunet.training.spacings import spacing_remarks
-from napari_meunet.training.state import TrainingState
-from napari_meunet.training.stepper import make_fabric
+from napari_meunet.training.specimens.spacings import spacing_remarks
 from napari_meunet.volume.volume import Volume
 
 Scans = Sequence[tuple[Volume, Volume]]

@@ -14,8 +14,15 @@ def fingerprint(volume: Volume) -> str:
 
     The SHA-256 of shape, data type and `N_PLANES` planes evenly spaced from the first
     to the last: scans that differ only between these planes are not told apart. Name,
-    date, format and byte order of the file do not matter.
+    date, format and byte order of the file do not matter. It is read once.
     """
+    if "fingerprint" not in volume.known:
+        volume.known["fingerprint"] = _digest(volume)
+    known: str = volume.known["fingerprint"]
+    return known
+
+
+def _digest(volume: Volume) -> str:
     little_endian = volume.dtype.newbyteorder("<")
     digest = hashlib.sha256(repr((volume.shape, little_endian.str)).encode())
     z = volume.shape[0]

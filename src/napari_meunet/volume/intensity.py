@@ -1,6 +1,9 @@
 """The range of grey values that a network's normalisation is based on."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.volume.volume import Volume
@@ -17,9 +20,9 @@ def intensity_range(
     They are those of a sample that depends on the shape alone, so that a copy of a
     scan in another format gives the same numbers: up to `N_PLANES` planes, evenly
     spaced from the first to the last, and in each plane every n-th voxel along y and
-    x, with n as small as keeps the sample within about `N_VOXELS`. If the
-    percentiles coincide, as in a scan that is nearly all air, the least and greatest
-    value of the sample are returned.
+    x, with n as small as keeps the sample within about `N_VOXELS`. It is read once.
+    If the percentiles coincide, as in a scan that is nearly all air, the least and
+    greatest value of the sample are returned.
 
     Parameters
     ----------
@@ -33,8 +36,9 @@ def intensity_range(
     MeUNetError
         If the sample has one value only, or no finite one.
     """
-    values = _sample(volume)
-    values = values[np.isfinite(values)]
+    if "sample" not in volume.known:
+        volume.known["sample"] = _sample(volume)
+    values = volume.known["sample"]
     if values.size == 0:
         raise MeUNetError(
             f"a volume needs finite voxels, got none in {_name(volume)}; check how it "
@@ -50,14 +54,17 @@ def intensity_range(
     return (low, high) if low < high else (least, greatest)
 
 
-def _sample(volume: Volume) -> np.ndarray:
+def _sample(volume: Volume) -> NDArray[Any]:
+    """Return the sample's finite values."""
     z, y, x = volume.shape
     n_planes = min(N_PLANES, z)
     step = max(1, int(np.ceil(np.sqrt(n_planes * y * x / N_VOXELS))))
     numbers = np.linspace(0, z - 1, n_planes).round().astype(int).tolist()
-    return np.concatenate(
+    values = np.concatenate(
         [volume.read(n, n + 1)[0, ::step, ::step].ravel() for n in numbers]
     )
+    finite: NDArray[Any] = values[np.isfinite(values)]
+    return finite
 
 
 def _name(volume: Volume) -> str:

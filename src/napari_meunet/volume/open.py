@@ -138,4 +138,5 @@ def in_native_numbers(volume: Volume) -> Volume:
     if native == dtype:
         return volume
     lower = tuple(in_native_numbers(level) for level in volume.lower)
-    return replace(volume, planes=ConvertedPlanes(volume.planes, native), lower=lower)
+    planes = ConvertedPlanes(volume.planes, native)
+    return replace(volume, planes=planes, lower=lower, known={})

@@ -104,6 +104,9 @@ class Volume:
         Blocks of `data` along (z, y, x), which viewers read whole.
     lower
         The same scan at lower resolutions, finest first, where the file holds them.
+    known
+        What was found out about the voxels, so that it need not be read again; shared
+        with copies of another spacing.
     """
 
     planes: Planes = field(repr=False)
@@ -111,6 +114,7 @@ class Volume:
     source: Source
     chunks: Shape
     lower: tuple[Self, ...] = ()
+    known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_array(

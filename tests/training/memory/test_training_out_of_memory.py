@@ -11,10 +11,10 @@ from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.network.device import computes_bf16
-from napari_meunet.training import fit
+from napari_meunet.training.loop import fit
+from napari_meunet.training.loop.objectives import Stage1Objective, Stage2Objective
 from napari_meunet.training.memory.budget import Budget
 from napari_meunet.training.memory.plan import plan_step
-from napari_meunet.training.objectives import Stage1Objective, Stage2Objective
 from napari_meunet.training.output import state_path
 from napari_meunet.training.train import train
 

@@ -11,13 +11,13 @@ from torch.utils._pytree import tree_leaves
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.stage import recompute
-from napari_meunet.training.memory.peak import peak_bytes
-from napari_meunet.training.memory.step import step_of
-from napari_meunet.training.objectives import (
+from napari_meunet.training.loop.objectives import (
     JointObjective,
     Stage1Objective,
     Stage2Objective,
 )
+from napari_meunet.training.memory.peak import peak_bytes
+from napari_meunet.training.memory.step import step_of
 
 DTYPES = {2: torch.bfloat16, 4: torch.float32}
 

@@ -4,12 +4,12 @@ import torch
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.stage import conv_stages
-from napari_meunet.training.memory.step import LossRun, StageRun, step_of
-from napari_meunet.training.objectives import (
+from napari_meunet.training.loop.objectives import (
     JointObjective,
     Stage1Objective,
     Stage2Objective,
 )
+from napari_meunet.training.memory.step import LossRun, StageRun, step_of
 
 CONFIG = TrainingConfig(patch_size=32, expanded_size=48, batch_size=2)
 

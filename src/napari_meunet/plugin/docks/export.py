@@ -9,10 +9,10 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.jobs import Ending, Job
 from napari_meunet.plugin.layers import labels_of, store_of
+from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
+from napari_meunet.plugin.widgets.fields.path_field import PathField
 from napari_meunet.plugin.widgets.job_row import JobRow
-from napari_meunet.plugin.widgets.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.note import Note
-from napari_meunet.plugin.widgets.path_field import PathField
 from napari_meunet.progress import Steps
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from napari_meunet.plugin.layers import (
     labels_layers,
     scan_layers,
 )
+from napari_meunet.plugin.widgets.fields.path_field import PathField
+from napari_meunet.plugin.widgets.fields.spacing_field import SpacingField
 from napari_meunet.plugin.widgets.note import Note
-from napari_meunet.plugin.widgets.path_field import PathField
 from napari_meunet.plugin.widgets.rows import show_row
-from napari_meunet.plugin.widgets.spacing_field import SpacingField
 from napari_meunet.words import shape_in_words, size_in_words
 
 if TYPE_CHECKING:

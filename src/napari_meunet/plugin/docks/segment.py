@@ -26,13 +26,13 @@ from napari_meunet.plugin.segmentation import (
     forecast,
     prepare,
 )
+from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
+from napari_meunet.plugin.widgets.fields.model_choice import ModelChoice
+from napari_meunet.plugin.widgets.fields.options_form import OptionsForm
+from napari_meunet.plugin.widgets.fields.path_field import PathField
 from napari_meunet.plugin.widgets.job_row import JobRow
-from napari_meunet.plugin.widgets.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.legend import Legend
-from napari_meunet.plugin.widgets.model_choice import ModelChoice
 from napari_meunet.plugin.widgets.note import Note
-from napari_meunet.plugin.widgets.options_form import OptionsForm
-from napari_meunet.plugin.widgets.path_field import PathField
 from napari_meunet.plugin.widgets.rows import show_row
 from napari_meunet.progress import Progress
 

@@ -34,7 +34,7 @@ from napari_meunet.training.output import state_path
 if TYPE_CHECKING:
     import napari
 
-    from napari_meunet.training.preview import Look
+    from napari_meunet.training.loop.preview import Look
 
 LOSS_COLOR = "#3f8fd9"
 

@@ -21,9 +21,9 @@ from napari_meunet.network.classes import class_table, class_words, named_classe
 from napari_meunet.plugin.docks.training_options import TrainingOptions
 from napari_meunet.plugin.layers import store_of
 from napari_meunet.plugin.training import Request, Task
-from napari_meunet.plugin.widgets.layer_choice import LayerChoice
-from napari_meunet.plugin.widgets.model_choice import ModelChoice
-from napari_meunet.plugin.widgets.path_field import PathField
+from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
+from napari_meunet.plugin.widgets.fields.model_choice import ModelChoice
+from napari_meunet.plugin.widgets.fields.path_field import PathField
 from napari_meunet.plugin.widgets.rows import show_row
 from napari_meunet.training.output import MODEL_SUFFIX
 

@@ -7,7 +7,7 @@ from magicgui.widgets.bases import Widget
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_meunet.config import TrainingConfig, expanded_around
-from napari_meunet.plugin.widgets.device_field import device_field, show_device
+from napari_meunet.plugin.widgets.fields.device_field import device_field, show_device
 from napari_meunet.plugin.widgets.rows import show_row
 
 _DEFAULTS = TrainingConfig()

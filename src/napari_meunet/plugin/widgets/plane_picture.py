@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from napari_meunet.config import LabelClass
 
 if TYPE_CHECKING:
-    from napari_meunet.training.preview import Look
+    from napari_meunet.training.loop.preview import Look
 
 OPACITY = 0.5
 HEIGHT = 260

@@ -11,7 +11,7 @@ from napari_meunet.labels.folder import (
     is_labels_folder,
     scan_name,
 )
-from napari_meunet.training.scans import LABELS_SUFFIX, labelled_scans
+from napari_meunet.training.specimens.scans import LABELS_SUFFIX, labelled_scans
 from napari_meunet.volume.open import open_volume
 from napari_meunet.words import some_of
 

@@ -1,17 +1,15 @@
 """How much memory a training may take."""
 
-import psutil
 import torch
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.device import free_on_cuda
+from napari_meunet.network.free_memory import (
+    CUDA_SHARE,
+    HOST_SHARE,
+    free_on_host,
+)
 from napari_meunet.training.memory.plan import Budget
-
-CUDA_SHARE = 0.8
-"""Of what is free; the rest is for the working space of cuDNN and for gaps."""
-
-HOST_SHARE = 0.5
-"""Of what is free, where other programs compute, too."""
 
 
 def memory_budget(
@@ -33,6 +31,5 @@ def memory_budget(
     elif device.type == "cuda":
         n_bytes = int(CUDA_SHARE * free_on_cuda(device))
     else:
-        available = psutil.virtual_memory().available
-        n_bytes = int(HOST_SHARE * available) // config.n_devices
+        n_bytes = int(HOST_SHARE * free_on_host()) // config.n_devices
     return Budget(str(device), n_bytes, itemsize)

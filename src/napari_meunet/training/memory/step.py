@@ -1,6 +1,6 @@
 """What a training step runs through, in order, with the sizes that decide its memory.
 
-It follows `napari_meunet.training.objectives` and the networks stage by stage.
+It follows `napari_meunet.training.loop.objectives` and the networks stage by stage.
 """
 
 from collections.abc import Sequence

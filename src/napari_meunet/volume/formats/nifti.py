@@ -1,5 +1,6 @@
 """NIfTI-1 and NIfTI-2, plain or gzipped."""
 
+import errno
 import gzip
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.temporary import folder_with_room
 from napari_meunet.volume.formats.axes import (
     Selection,
     last_axes,
@@ -98,7 +100,7 @@ class GunzippedPlanes:
 
     Gzip can only be read from its beginning. At the first access the voxels are
     therefore unpacked once, in order and a few MiB at a time, into an unnamed file
-    in the folder for temporary files (`tempfile.gettempdir`), and that file is
+    beside it or where `folder_with_room` finds a place, and that file is
     memory-mapped. It is gone with the last reference to it.
     """
 
@@ -128,9 +130,10 @@ class GunzippedPlanes:
     def _unpacked(self) -> NDArray[Any]:
         shape = self._stored.shape[::-1]
         size = int(np.prod(shape, dtype=object)) * self.dtype.itemsize
-        _check_room(self.path, size)
+        folder = folder_with_room(size, self.path.parent)
+        _require_room(self.path, size, folder)
         # It lives as long as the memory map, which holds on to the file.
-        file = tempfile.TemporaryFile()  # noqa: SIM115
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         try:
             with gzip.open(self.path) as packed:
                 packed.seek(self._stored.offset)
@@ -138,6 +141,8 @@ class GunzippedPlanes:
                 packed.read(1)  # past the last voxel lies the checksum
         except (OSError, EOFError, zlib.error) as error:
             file.close()
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise _too_large(self.path, size, folder) from error
             raise MeUNetError(
                 f"a gzipped file must unpack, got {self.path} ({error}); the file is "
                 "truncated or damaged, copy it again"
@@ -158,15 +163,18 @@ def _copy(source: gzip.GzipFile, target: BinaryIO, size: int) -> int:
     return copied
 
 
-def _check_room(path: Path, size: int) -> None:
-    folder = tempfile.gettempdir()
+def _require_room(path: Path, size: int, folder: Path) -> None:
+    if size > shutil.disk_usage(folder).free:
+        raise _too_large(path, size, folder)
+
+
+def _too_large(path: Path, size: int, folder: Path) -> MeUNetError:
     free = shutil.disk_usage(folder).free
-    if size > free:
-        raise MeUNetError(
-            f"{path} must be unpacked to be read, which takes {size / 1e9:.1f} GB in "
-            f"{folder}, got {free / 1e9:.1f} GB free; set TMPDIR to a folder on a "
-            "larger disk, or convert the scan to .nii, TIFF or OME-Zarr"
-        )
+    return MeUNetError(
+        f"{path} must be unpacked to be read, which takes {size / 1e9:.1f} GB in "
+        f"{folder}, got {free / 1e9:.1f} GB free; set TMPDIR to a folder on a "
+        "larger disk, or convert the scan to .nii, TIFF or OME-Zarr"
+    )
 
 
 def _mapped(path: Path, stored: Any) -> NDArray[Any]:

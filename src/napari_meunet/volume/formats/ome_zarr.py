@@ -24,6 +24,9 @@ MARKERS = ("zarr.json", ".zarray", ".zgroup")
 
 _LARGEST_SLAB = 512 * 2**20
 
+Part = tuple[tuple[int, int], tuple[int, int]]
+"""First row and the one after the last, and likewise the columns."""
+
 _Level = tuple[zarr.Array, str, Spacing | None]
 """A resolution: array, axes, spacing."""
 
@@ -148,9 +151,10 @@ class OnePlane:
 class ZarrPlanes:
     """A Zarr array that is also cheap to read a few planes at a time.
 
-    A chunk is many planes deep. The slab of chunks that whole planes were last read
-    from is kept, if it takes no more than 512 MiB, so that reading plane after plane
-    decodes every chunk once.
+    A chunk is many planes deep. The slab of chunks that planes, or one part of them,
+    were last read from is kept, if it takes no more than 512 MiB, so that reading
+    plane after plane decodes every chunk once. Whole chunks, as viewers read them, are
+    read side by side and not kept.
 
     Parameters
     ----------
@@ -167,12 +171,8 @@ class ZarrPlanes:
         self._selection = selection
         _, y, x = self.shape
         self._depth = selected_shape(array.chunks, selection)[0]
-        self._keeps_slab = (
-            self._depth > 1
-            and self._depth * y * x * self.dtype.itemsize <= _LARGEST_SLAB
-        )
         self._lock = threading.Lock()
-        self._slab_number = -1
+        self._slab_at: tuple[int, Part] | None = None
         self._slab: NDArray[Any] = np.empty((0, y, x), self.dtype)
 
     def __getitem__(self, index: Any, /) -> NDArray[Any]:
@@ -184,32 +184,40 @@ class ZarrPlanes:
             If a chunk is damaged.
         """
         z, *yx = index if isinstance(index, tuple) else (index,)
-        whole_planes = all(
-            isinstance(part, slice) and part.indices(size) == (0, size, 1)
-            for part, size in zip(yx, self.shape[1:], strict=False)
-        )
-        if self._keeps_slab and whole_planes and isinstance(z, slice) and not z.step:
-            start, stop, _ = z.indices(self.shape[0])
-            return self._planes(start, max(start, stop))
-        return self._read((z, *yx))
+        spans = [_span(part, n) for part, n in zip((z, *yx), self.shape, strict=False)]
+        if None in spans or self._is_whole(spans[0]):
+            return self._read((z, *yx))
+        whole = [(0, n) for n in self.shape[len(spans) :]]
+        (start, stop), rows, columns = (span for span in (*spans, *whole) if span)
+        area = (rows[1] - rows[0]) * (columns[1] - columns[0])
+        if self._depth * area * self.dtype.itemsize > _LARGEST_SLAB:
+            return self._read((z, *yx))
+        return self._planes(start, stop, (rows, columns))
 
-    def _planes(self, start: int, stop: int) -> NDArray[Any]:
-        planes = np.empty((stop - start, *self.shape[1:]), self.dtype)
+    def _is_whole(self, span: tuple[int, int] | None) -> bool:
+        """Tell whether planes begin and end where chunks do."""
+        start, stop = span or (0, 0)
+        return all(n % self._depth == 0 or n == self.shape[0] for n in (start, stop))
+
+    def _planes(self, start: int, stop: int, part: Part) -> NDArray[Any]:
+        section = tuple(last - first for first, last in part)
+        planes = np.empty((stop - start, *section), self.dtype)
         while start < stop:
             number, offset = divmod(start, self._depth)
-            slab = self._slab_of_planes(number)[offset:][: stop - start]
+            slab = self._slab_of_planes(number, part)[offset:][: stop - start]
             planes[len(planes) - (stop - start) :][: len(slab)] = slab
             start += len(slab)
         return planes
 
-    def _slab_of_planes(self, number: int) -> NDArray[Any]:
+    def _slab_of_planes(self, number: int, part: Part) -> NDArray[Any]:
         with self._lock:
-            if number != self._slab_number:
+            if self._slab_at != (number, part):
                 first = number * self._depth
                 self._slab = self._slab[:0].copy()  # never hold two
-                self._slab_number = -1
-                self._slab = self._read((slice(first, first + self._depth),))
-                self._slab_number = number
+                self._slab_at = None
+                spans = ((first, first + self._depth), *part)
+                self._slab = self._read(tuple(slice(*span) for span in spans))
+                self._slab_at = number, part
             return self._slab
 
     def _read(self, index: tuple[Any, ...]) -> NDArray[Any]:
@@ -225,3 +233,11 @@ class ZarrPlanes:
                 f"every chunk must decode, got {error} in {self._array.store_path}; "
                 "the data are damaged, copy them again"
             ) from error
+
+
+def _span(part: object, n: int) -> tuple[int, int] | None:
+    """Return first and last of consecutive indices, the last one not included."""
+    if not isinstance(part, slice):
+        return None
+    start, stop, step = part.indices(n)
+    return (start, max(start, stop)) if step == 1 else None

@@ -3,7 +3,7 @@
 import pytest
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.scans import label_maps, labelled_scans
+from napari_meunet.training.specimens.scans import label_maps, labelled_scans
 
 
 def touch(folder, *names):

@@ -14,7 +14,7 @@ from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.meunet import MeUNet
 from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.training.losses import Loss, segmentation_loss
+from napari_meunet.training.loop.losses import Loss, segmentation_loss
 from napari_meunet.training.memory.step import Phase
 
 STAGE1_SHARE = 0.5

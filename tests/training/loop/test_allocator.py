@@ -4,7 +4,7 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_meunet.training.allocator import freed_memory_kept
+from napari_meunet.training.loop.allocator import freed_memory_kept
 
 resource = pytest.importorskip("resource")
 pytestmark = pytest.mark.skipif(

@@ -6,7 +6,7 @@ import pytest
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import TrainingRecord
-from napari_meunet.training.provenance import (
+from napari_meunet.training.specimens.provenance import (
     UNNAMED,
     hold_out,
     require_apart,

@@ -2,7 +2,7 @@ import io
 
 from tqdm import tqdm
 
-from napari_meunet.cli import terminal
+from napari_meunet.cli.console import terminal
 from napari_meunet.progress import Progress
 
 

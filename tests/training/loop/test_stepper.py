@@ -6,8 +6,8 @@ from torch import nn
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
-from napari_meunet.training.state import TrainingState
-from napari_meunet.training.stepper import Stepper, make_fabric
+from napari_meunet.training.loop.state import TrainingState
+from napari_meunet.training.loop.stepper import Stepper, make_fabric
 
 
 class Sum(nn.Module):

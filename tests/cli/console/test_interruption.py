@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from napari_meunet.cli import interruption
-from napari_meunet.cli.interruption import interrupted_between
+from napari_meunet.cli.console import interruption
+from napari_meunet.cli.console.interruption import interrupted_between
 from napari_meunet.progress import Progress
 
 N_STEPS = 4

@@ -14,8 +14,8 @@ from qtpy.QtWidgets import (
 from napari_meunet.network.card import BUNDLED, Card, checkpoint_path, read_card
 from napari_meunet.plugin.jobs import Question
 from napari_meunet.plugin.torch_import import import_torch
+from napari_meunet.plugin.widgets.fields.path_field import browse_button
 from napari_meunet.plugin.widgets.note import Note
-from napari_meunet.plugin.widgets.path_field import browse_button
 
 
 class ModelChoice(QWidget):

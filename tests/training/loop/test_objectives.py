@@ -5,8 +5,8 @@ from torch import nn
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.training.losses import segmentation_loss
-from napari_meunet.training.objectives import (
+from napari_meunet.training.loop.losses import segmentation_loss
+from napari_meunet.training.loop.objectives import (
     STAGE1_SHARE,
     JointObjective,
     Stage1Objective,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from napari_meunet.network.spacing import TOLERATED, range_in_words
-from napari_meunet.training.scans import spacing_range
+from napari_meunet.training.specimens.scans import spacing_range
 from napari_meunet.volume.volume import Volume
 from napari_meunet.words import spacing_in_words
 

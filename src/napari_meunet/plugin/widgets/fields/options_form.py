@@ -4,7 +4,7 @@ from magicgui.widgets import CheckBox, Container, FloatSpinBox
 from qtpy.QtWidgets import QFormLayout
 
 from napari_meunet.config import SegmentationConfig
-from napari_meunet.plugin.widgets.device_field import device_field, show_device
+from napari_meunet.plugin.widgets.fields.device_field import device_field, show_device
 
 GB = 1e9
 

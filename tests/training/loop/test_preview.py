@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_meunet.training import preview
+from napari_meunet.training.loop import preview
+from napari_meunet.training.loop.preview import Preview
 from napari_meunet.training.patches.specimen import Specimen
-from napari_meunet.training.preview import Preview
 from napari_meunet.volume.volume import Volume
 
 CHOSEN = 11

@@ -13,7 +13,7 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import scan_name
 from napari_meunet.network.card import Card, TrainingRecord
-from napari_meunet.training.scans import LABELS_SUFFIX
+from napari_meunet.training.specimens.scans import LABELS_SUFFIX
 from napari_meunet.volume.fingerprint import fingerprint
 from napari_meunet.volume.volume import Volume
 

@@ -10,9 +10,9 @@ from napari_meunet.network.card import Card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
-from napari_meunet.training import fit
-from napari_meunet.training.handover import hand_over
-from napari_meunet.training.objectives import Stage2Objective
+from napari_meunet.training.loop import fit
+from napari_meunet.training.loop.handover import hand_over
+from napari_meunet.training.loop.objectives import Stage2Objective
 from napari_meunet.training.train import train
 
 pytestmark = pytest.mark.usefixtures("short_calibration")

@@ -20,19 +20,19 @@ from napari_meunet.network.device import is_out_of_memory
 from napari_meunet.network.stage import recompute
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.evaluation.validation import Predict, validation_dice
-from napari_meunet.training.handover import hand_over
+from napari_meunet.training.loop.handover import hand_over
+from napari_meunet.training.loop.objectives import Objective
+from napari_meunet.training.loop.preview import Preview
+from napari_meunet.training.loop.state import TrainingState
+from napari_meunet.training.loop.statistics import statistics_measured
+from napari_meunet.training.loop.stepper import Stepper
 from napari_meunet.training.memory.budget import memory_budget
 from napari_meunet.training.memory.plan import StepPlan, plan_step
-from napari_meunet.training.objectives import Objective
 from napari_meunet.training.patches.augmentation import Augmentation
 from napari_meunet.training.patches.batches import Batches, read_ahead
 from napari_meunet.training.patches.sampler import PatchSampler, Sampler
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.patches.windows import Windows, WindowSampler
-from napari_meunet.training.preview import Preview
-from napari_meunet.training.state import TrainingState
-from napari_meunet.training.statistics import statistics_measured
-from napari_meunet.training.stepper import Stepper
 
 CALIBRATION_STEPS = 100
 """Batches over which the final BatchNorm statistics are averaged."""

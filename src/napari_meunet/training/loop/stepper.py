@@ -14,8 +14,8 @@ from torch.optim.swa_utils import AveragedModel
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.device import choose_device, computes_bf16
-from napari_meunet.training.objectives import Objective
-from napari_meunet.training.state import TrainingState, Weights
+from napari_meunet.training.loop.objectives import Objective
+from napari_meunet.training.loop.state import TrainingState, Weights
 
 POLYNOMIAL_POWER = 0.9
 """Of the polynomial schedule, as in nnU-Net (Isensee et al., Nature Methods 2021)."""

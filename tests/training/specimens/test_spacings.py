@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_meunet.training.spacings import spacing_remarks
+from napari_meunet.training.specimens.spacings import spacing_remarks
 from napari_meunet.volume.volume import Spacing, Volume
 
 

@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.training.losses import class_weights, dice_loss, segmentation_loss
+from napari_meunet.training.loop.losses import (
+    class_weights,
+    dice_loss,
+    segmentation_loss,
+)
 
 
 def certain(labels: torch.Tensor, n_classes: int) -> torch.Tensor:

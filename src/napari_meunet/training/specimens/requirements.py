@@ -7,7 +7,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import Checkpoint
 from napari_meunet.training.patches.specimen import Specimen
-from napari_meunet.training.provenance import Pair, specimen_name
+from napari_meunet.training.specimens.provenance import Pair, specimen_name
 
 
 def require_trainable(

@@ -1,0 +1,1 @@
+"""The training loop: steps, their state, and what they are measured by."""

@@ -1,0 +1,1 @@
+"""The labelled scans that are there: found, checked, split and named."""
