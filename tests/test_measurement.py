@@ -7,10 +7,16 @@ from torch import nn
 
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.measurement import measure_model, record_on_card
-from napari_meunet.network.card import Card, NetworkConfig, read_card
+from napari_meunet.network.card import (
+    Card,
+    NetworkConfig,
+    TrainingRecord,
+    read_card,
+)
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import (
     Checkpoint,
+    load_checkpoint,
     save_checkpoint,
 )
 from napari_meunet.network.classes import named_classes
@@ -89,6 +95,19 @@ def test_figures_of_other_scans_stand_beside_those_of_validation(model, scan):
         "Dice gut, old scans, mean of 1 scans": 0,
         "IoU gut, old scans, mean of 1 scans": 0,
     }
+
+
+def test_scans_that_chose_the_weights_are_called_so(model, scan):
+    checkpoint = load_checkpoint(model)
+    record = TrainingRecord(
+        specimens=("a",), config={"patience": 3}, versions={}, device="cpu", seconds=1
+    )
+    card = checkpoint.card.model_copy(update={"training": (record,)})
+    save_checkpoint(Checkpoint(checkpoint.weights, card), model)
+    list(measure_model(model, [(scan, truth(*[1] * 9))], CONFIG))
+    names = read_card(model).metrics.keys()
+    assert len(names) == 2
+    assert all(", scans that chose the weights, " in name for name in names)
 
 
 def test_without_scans_the_card_stays_as_it_is(model):

@@ -17,7 +17,12 @@ from napari_meunet.network.checkpoint import (
 )
 from napari_meunet.progress import Steps
 from napari_meunet.training.evaluation.metrics import overlap
+from napari_meunet.training.specimens.provenance import chosen_by_validation
 from napari_meunet.volume.volume import Volume
+
+CHOSEN_BY = "scans that chose the weights"
+"""Said of figures that are a little too good: with early stopping the weights that are
+kept are the best ones on the validation scans."""
 
 
 class Agreeing(Protocol):
@@ -73,7 +78,8 @@ def measure_model(
             for step in steps:
                 yield replace(step, message=message)
             found.append(overlap(store.labels, truth.planes, values))
-    _save(checkpoint, model, _means(checkpoint.card.classes[1:], found))
+    what = CHOSEN_BY if chosen_by_validation(checkpoint.card) else ""
+    _save(checkpoint, model, _means(checkpoint.card.classes[1:], found, what))
 
 
 def record_on_card(

@@ -1,7 +1,9 @@
 """What long work reports while it runs."""
 
+import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,36 @@ class Progress:
 
 Steps = Generator[Progress, None, None]
 """Long work; closing it cancels."""
+
+SECONDS_BETWEEN_STEPS = 1.0
+
+Result = TypeVar("Result")
+
+
+def returned(steps: Generator[Progress, None, Result]) -> Result:
+    """Do work to its end, and return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def now_and_then(
+    steps: Generator[Progress, None, Result],
+) -> Generator[Progress, None, Result]:
+    """Pass on one step a second of work that has many, and what it returns."""
+    told = time.monotonic()
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if time.monotonic() - told >= SECONDS_BETWEEN_STEPS:
+            told = time.monotonic()
+            yield step
 
 
 class Pace:

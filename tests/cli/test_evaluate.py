@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_meunet.cli import main
+from napari_meunet.cli import evaluate, main
 from napari_meunet.network.card import TrainingRecord
 from napari_meunet.network.checkpoint import (
     Checkpoint,
@@ -189,6 +189,17 @@ def test_figures_are_recorded_on_the_card(flies, model, capsys):
     assert after.card.metrics["Dice class 1, two flies, mean of 2 scans"] == (
         pytest.approx(mean, abs=1e-4)
     )
+
+
+def test_a_card_that_cannot_be_written_is_found_out_before_the_work(
+    flies, model, capsys, monkeypatch
+):
+    def refused(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(evaluate, "TemporaryFile", refused)
+    arguments = ("--model", model, "--record", "flies")
+    assert "must be writable" in mistake(capsys, flies, *arguments)
 
 
 def test_figures_of_what_was_learned_from_are_not_recorded(flies, model, capsys):

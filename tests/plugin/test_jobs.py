@@ -117,6 +117,7 @@ def test_an_error_after_cancelling_is_not_told(qtbot, notifications):
         go_on.set()
     assert ended.args == [Ending.CANCELLED]
     assert notifications == []
+    assert job.late_error == "the labels folder is closed"
 
 
 def test_a_paused_job_stands_still_and_goes_on_to_the_end(qtbot):

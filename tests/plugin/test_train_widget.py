@@ -28,6 +28,7 @@ from napari_meunet.plugin.training import (
     train_as_asked,
 )
 from napari_meunet.progress import Progress
+from napari_meunet.training.loop.state import TrainingState
 from napari_meunet.training.output import log_path, state_path
 from napari_meunet.training.patches.sparse import only_painted_planes
 from napari_meunet.volume.open import open_volume
@@ -278,6 +279,32 @@ def test_closing_the_dock_stops_and_another_one_takes_the_training_up(
 
 def plain(note):
     return note.text().replace("\u200b", "")
+
+
+def test_a_pause_that_could_not_be_kept_says_so(widget, painted, monkeypatch, qtbot):
+    def full(self):
+        raise MeUNetError("the disk is full")
+
+    start(widget, LONG, qtbot)
+    monkeypatch.setattr(TrainingState, "save", full)
+    widget.pause.click()
+    wait_for_end(widget, qtbot)
+    assert "not everything is kept: the disk is full" in widget.result.text()
+
+
+def test_a_training_that_may_replace_a_model_goes_on_in_a_new_dock(
+    viewer, widget, painted, qtbot
+):
+    widget.form.output.path.write_bytes(b"an older model")
+    widget.form.overwrite.setChecked(True)
+    start(widget, LONG, qtbot)
+    widget.pause.click()
+    wait_for_end(widget, qtbot)
+    viewer.window.remove_dock_widget(widget)
+    other = add_dock(viewer)
+    qtbot.waitUntil(lambda: other.train.text() == "Go on", timeout=30_000)
+    assert not other.form.overwrite.isChecked()
+    assert other.train.isEnabled()
 
 
 def test_cancelling_removes_what_was_unfinished(widget, painted, scan, sure, qtbot):

@@ -11,6 +11,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
+from napari_meunet.training.loop import fit
 from napari_meunet.training.train import state_path, train
 from napari_meunet.volume.volume import Volume
 
@@ -43,8 +44,7 @@ CARD = Card(
 
 
 def steps_of(pair, path, config=CONFIG):
-    upside_down = tuple(Volume.from_array(part.read(0, 34)[::-1]) for part in pair)
-    return train([pair], config, CARD, path, validation=[upside_down])
+    return train([pair], config, CARD, path, validation=[mirrored(pair)])
 
 
 def weights(path):
@@ -110,6 +110,38 @@ def test_without_gain_a_phase_ends_early_with_its_best_weights(pair, tmp_path):
     stage1 = [s for s in progress if s.message == "stage 1" and s.unit == "steps"]
     assert 3 <= len(stage1) < 50
     assert all("Dice class 1" in s.metrics for s in stage1)
+
+
+def test_the_best_weights_are_kept(pair, tmp_path, monkeypatch):
+    """Scores fall from the first measurement on: it is as if one step was taken."""
+    falling = iter([0.9, 0.1, 0.1])
+
+    def scores(*_):
+        yield from ()
+        return {1: next(falling)}
+
+    monkeypatch.setattr(fit, "validation_dice", scores)
+    alone = {"stage2_steps": 0, "joint_steps": 0, "fusion": "none"}
+    exact = {"schedule": "constant", "averaging": 0, "measured_statistics": False}
+    network = CARD.network.model_copy(update={"fusion": "none"})
+    card = CARD.model_copy(update={"network": network})
+    found = []
+    for many in (
+        {"stage1_steps": 5, "validation_steps": 1},
+        {"stage1_steps": 1, "validation_steps": 9, "patience": None},
+    ):
+        config = CONFIG.model_copy(update=alone | exact | many)
+        path = tmp_path / f"{len(found)}.safetensors"
+        held_out = [pair] if config.patience else []
+        list(train([mirrored(pair)], config, card, path, validation=held_out))
+        found.append(weights(path))
+    assert next(falling, None) is None
+    for name, tensor in found[0].items():
+        assert torch.equal(tensor, found[1][name]), name
+
+
+def mirrored(pair):
+    return tuple(Volume.from_array(part.read(0, 34)[::-1]) for part in pair)
 
 
 def test_wherever_it_stops_it_ends_as_early(pair, tmp_path):

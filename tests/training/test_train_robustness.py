@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_meunet import progress
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig
@@ -63,14 +64,29 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_state(
     path, pair = tmp_path / "model.safetensors", pair_of(image, image > 100)
     with closing(train([pair], CONFIG, card(), path)) as steps:
         next(steps)
-    before = state_path(path).read_bytes()
+    before = torch.load(state_path(path), weights_only=True)
     monkeypatch.setattr(
         "napari_meunet.training.loop.objectives.Stage1Objective.forward",
         lambda self, image, labels: image.sum() * torch.nan,
     )
     with pytest.raises(MeUNetError, match="loss must stay finite, got nan"):
         list(train([pair], CONFIG, card(), path))
-    assert state_path(path).read_bytes() == before
+    after = torch.load(state_path(path), weights_only=True)
+    assert after["step"] == before["step"] == 1
+    for name, tensor in before["cascade"].items():
+        assert torch.equal(after["cascade"][name], tensor), name
+
+
+def test_a_label_painted_wrong_meanwhile_loses_no_step(image, tmp_path):
+    path, labels = tmp_path / "model.safetensors", (image > 100).astype(np.uint8)
+    pair = Volume.from_array(image), Volume.from_array(labels)
+    config = CONFIG.model_copy(update={"stage1_steps": 20})
+    with closing(train([pair], config, card(), path)) as steps:
+        list(itertools.islice(steps, 2))
+        labels[:] = 9
+        with pytest.raises(MeUNetError, match="got 9 in what was painted meanwhile"):
+            list(steps)
+    assert torch.load(state_path(path), weights_only=True)["step"] >= 2
 
 
 def test_weights_that_are_no_numbers_are_never_saved(image, tmp_path, monkeypatch):
@@ -152,3 +168,14 @@ def test_the_states_of_a_training_follow_each_other(image, tmp_path):
         with closing(train([pair], CONFIG, card(), path)) as steps:
             list(itertools.islice(steps, 1))
         assert torch.load(state_path(path), weights_only=True)["step"] == n
+
+
+def test_reading_labels_is_told_and_can_be_stopped(image, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_STEPS", 0.0)
+    path, pair = tmp_path / "model.safetensors", pair_of(image, image > 100)
+    with closing(train([pair], CONFIG, card(), path)) as steps:
+        told = list(itertools.islice(steps, len(image)))
+        assert next(steps).unit == "steps"
+    assert [(step.done, step.unit) for step in told] == [
+        (z, "planes") for z in range(1, len(image) + 1)
+    ]

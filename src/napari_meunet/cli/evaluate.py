@@ -141,8 +141,12 @@ def _require_outputs(options: argparse.Namespace) -> None:
     """Find out before the work whether its results can be written."""
     if options.figure:
         require_drawable(options.figure)
-    for path in filter(None, (options.csv, options.figure)):
+    outputs = [path for path in (options.csv, options.figure) if path]
+    for path in outputs:
         require_absent(path, overwrite=options.overwrite)
+    if options.record and options.model:
+        outputs.append(Path(options.model))
+    for path in outputs:
         with writing(path), TemporaryFile(dir=path.parent):
             pass
 

@@ -89,7 +89,7 @@ class Card(Frozen):
     data
         What the model was trained on, in a sentence.
     metrics
-        Figures measured on volumes that training never saw, by name.
+        Figures measured on volumes that training did not learn from, by name.
     licence
         SPDX identifier, or ``"unknown"``.
     command

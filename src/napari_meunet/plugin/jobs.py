@@ -49,6 +49,12 @@ class Job(QObject):
         The work. It runs and is closed in the worker thread, however it ends.
     parent
         Owner; when it goes, the job is cancelled and its signals reach nothing.
+
+    Attributes
+    ----------
+    late_error
+        What went wrong after it was cancelled, while it came to its end; nobody has
+        been told.
     """
 
     progressed = Signal(object)
@@ -65,6 +71,7 @@ class Job(QObject):
 
     def __init__(self, steps: Steps, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.late_error = ""
         self._latest: Progress | None = None
         self._shown: Progress | None = None
         self._ending = Ending.COMPLETE
@@ -116,6 +123,7 @@ class Job(QObject):
     def _tell_error(self, error: Exception) -> None:
         if self._worker.abort_requested:
             logger.info("an error after cancelling: %s", error)
+            self.late_error = str(error)
             return
         self._ending = Ending.FAILED
         tell(error)

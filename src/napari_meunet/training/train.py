@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.random import Generator
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, save_checkpoint
-from napari_meunet.progress import Progress, Steps
+from napari_meunet.progress import Progress, Steps, now_and_then
 from napari_meunet.training.loop.allocator import freed_memory_kept
 from napari_meunet.training.loop.fit import Fit, TrainingData
 from napari_meunet.training.loop.losses import Loss, class_weights, segmentation_loss
@@ -93,9 +92,10 @@ def train(
     Yields
     ------
     Progress
-        First what a person should know of the scans, if there is something, in the
-        unit ``"scans"``. Then after every step, with the loss averaged over the last
-        steps; and the Dice of the validation scans where they were just measured.
+        Planes of the labels, where reading them takes long. What a person should know
+        of the scans, if there is something, in the unit ``"scans"``. Then after every
+        step, with the loss averaged over the last steps; and the Dice of the
+        validation scans where they were just measured.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def train(
     require_apart(pairs, validation, initial.card if initial else None)
     fabric = make_fabric(config)
     fabric.launch()
-    data = _data(pairs, validation, card, config)
+    data = yield from _data(pairs, validation, card, config)
     yield from _remarks(pairs, data, config)
     if show and (validation or data.specimens[0].image):
         size = config.expanded_size
@@ -147,13 +147,14 @@ def is_first_process() -> bool:
 
 def _data(
     pairs: Sequence[Pair], validation: Scans, card: Card, config: TrainingConfig
-) -> TrainingData:
+) -> Generator[Progress, None, TrainingData]:
     """Read the labels once, or twice to choose windows."""
     rng, n_classes = np.random.default_rng(config.seed), card.network.n_classes
-    specimens, held_out = (
-        [_indexed(pair, card, n_classes, rng) for pair in part]
-        for part in (pairs, validation)
-    )
+    specimens: list[Specimen] = []
+    held_out: list[Specimen] = []
+    for part, found in ((pairs, specimens), (validation, held_out)):
+        for pair in part:
+            found.append((yield from _indexed(pair, card, n_classes, rng)))
     with_names = list(zip(map(specimen_name, pairs), specimens, strict=True))
     require_learnable(with_names, held_out, config)
     names = {i: label.name for i, label in enumerate(card.classes)}
@@ -165,12 +166,15 @@ def _data(
     return replace(data, windows=windows)
 
 
-def _indexed(pair: Pair, card: Card, n_classes: int, rng: Generator) -> Specimen:
+def _indexed(
+    pair: Pair, card: Card, n_classes: int, rng: np.random.Generator
+) -> Generator[Progress, None, Specimen]:
     """Read the labels of a pair; errors say whose they are."""
     image, labels = pair
     labels = numbered(labels, card.classes)
+    steps = Specimen.indexing(image, labels, n_classes, rng, card.intensity)
     try:
-        return Specimen.index(image, labels, n_classes, rng, card.intensity)
+        return (yield from now_and_then(steps))
     except MeUNetError as error:
         raise MeUNetError(f"{specimen_name(pair)}: {error}") from error
 

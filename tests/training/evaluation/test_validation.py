@@ -49,6 +49,14 @@ def test_voxels_without_a_label_do_not_count(rng):
     assert dice(lambda p: np.ones(p.shape, int), [one], 16) == {1: 1.0}
 
 
+def test_what_lies_beyond_the_scan_does_not_count(rng):
+    image = rng.integers(0, 255, (16, 20, 20), dtype=np.uint8)
+    one = Specimen.index(
+        Volume.from_array(image), Volume.from_array(np.ones_like(image)), 2, rng
+    )
+    assert dice(lambda p: np.ones(p.shape, int), [one], 16) == {1: 1.0}
+
+
 def test_every_window_is_told(specimen):
     predict = np.zeros_like
     steps = validation_dice(predict, [specimen, specimen], 32, "measuring")

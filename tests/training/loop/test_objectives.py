@@ -1,6 +1,5 @@
 import pytest
 import torch
-from torch import nn
 
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.stage import statistics_kept
@@ -120,11 +119,3 @@ def test_the_logits_are_those_of_the_cascade(cascade, batch, kind):
         torch.testing.assert_close(kind(cascade).eval().logits(batch[0]), expected)
         loss = kind(cascade).eval()(*batch)
     assert loss >= segmentation_loss(expected, batch[1]) - 1e-6
-
-
-def test_every_normalisation_counts_again_after_the_expanded_patch(cascade, batch):
-    objective = Stage1Objective(cascade, 32).train()
-    objective(*batch)
-    norms = [m for m in objective.modules() if isinstance(m, nn.BatchNorm3d)]
-    assert norms
-    assert all(norm.track_running_stats for norm in norms)

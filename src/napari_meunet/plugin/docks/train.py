@@ -269,9 +269,9 @@ class TrainWidget(Dock):
         self.result.warn(error)
 
     def _end(self, ending: Ending) -> None:
-        if self._job is not None:
-            self._job.deleteLater()
-        self._job = None
+        job, self._job = self._job, None
+        if job is not None:
+            job.deleteLater()
         output = self._output()
         if self._watch.is_trained:
             self.result.say_where("The model is in", output)
@@ -280,8 +280,12 @@ class TrainWidget(Dock):
             discard(output)
             self._show_past(goes_on=False)
             self.result.say("Removed.")
+        elif job is not None and job.late_error:
+            self.result.warn(f"Stopped, but not everything is kept: {job.late_error}")
         elif ending is Ending.CANCELLED:
-            self.result.say("Paused. Everything is kept.")
+            kept = unfinished_request(output) is not None
+            words = "Paused. Everything is kept." if kept else "Stopped at once."
+            self.result.say(words)
         self.form.lock(unfinished_request(output) is not None)
         self._refresh()
         if self._watch.is_trained and ending is not Ending.COMPLETE:

@@ -204,7 +204,8 @@ class TrainForm(QWidget):
         output = self.output.path
         if output is None:
             return "Choose a file for the model."
-        if output.exists() and not self.overwrite.isChecked():
+        # an unfinished training was allowed to when it began
+        if output.exists() and not (self._locked or self.overwrite.isChecked()):
             return f"{output.name} exists: allow replacing it, or choose another name."
         return ""
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from napari_meunet.progress import Progress
 from napari_meunet.training.evaluation.metrics import N_VALUES, confusion, overlaps
-from napari_meunet.training.patches.specimen import Specimen
+from napari_meunet.training.label_values import IGNORE
+from napari_meunet.training.patches.specimen import Specimen, read_mask
 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 """From an image ``(z, y, x)`` in [0, 1] to its labels."""
@@ -22,7 +23,7 @@ def validation_dice(
 
     The specimens are cut into windows that do not overlap, as the authors' notebook
     validates (cell 45). That is quicker than the engine, and a little worse, because
-    a window sees nothing of its neighbours.
+    a window sees nothing of its neighbours. What lies beyond the scan does not count.
 
     Parameters
     ----------
@@ -52,6 +53,7 @@ def validation_dice(
         table = np.zeros((N_VALUES, N_VALUES), np.int64)
         for start in starts:
             image, labels = specimen.patch(start, size)
+            labels[~read_mask(specimen.shape, start, size)] = IGNORE
             table += confusion(predict(image), labels)
             done += 1
             yield Progress(done, total, "windows", message)

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of `mallopt`, from glibc's ``malloc.h``."""
 
-_DEFAULT = 128 * 1024
-"""Bytes; glibc's own value of both thresholds (``man mallopt``)."""
+_AFTERWARDS = 32 * 2**20
+"""Bytes up to which glibc would by itself raise the threshold for mapping, were it not
+set by us, and half of that for trimming (``DEFAULT_MMAP_THRESHOLD_MAX`` in ``man
+mallopt``). Once set, it moves no more; its first value, 128 kB, would make every array
+of the process slow from then on."""
 
 _LARGEST_PIECE = 2**30
 _NEVER = 2**31 - 1
@@ -33,6 +36,6 @@ def freed_memory_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        libc.mallopt(_MMAP_THRESHOLD, _DEFAULT)
-        libc.mallopt(_TRIM_THRESHOLD, _DEFAULT)
+        libc.mallopt(_MMAP_THRESHOLD, _AFTERWARDS)
+        libc.mallopt(_TRIM_THRESHOLD, 2 * _AFTERWARDS)
         libc.malloc_trim(0)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -155,6 +155,10 @@ class Fit:
                 message = f"{objective.name}: {self._plan}"
                 yield Progress(self._state.step, n_steps, "steps", message)
             yield from self._fit(stepper, objective, n_steps)
+        except MeUNetError:
+            with suppress(MeUNetError):  # of what is no number, nothing is kept
+                self._save(stepper)
+            raise
         except (GeneratorExit, MemoryError, RuntimeError) as error:
             if isinstance(error, GeneratorExit) or is_out_of_memory(error):
                 self._save(stepper)

@@ -66,6 +66,6 @@ class NumberedPlanes:
 def numbered(labels: Volume, classes: Sequence[LabelClass]) -> Volume:
     """Return labels whose voxels hold the place of their class, not its value."""
     values = [label.value for label in classes]
-    if values == list(range(len(values))):
+    if values == list(range(len(values))) and labels.dtype.kind in "ui":
         return labels
     return replace(labels, planes=NumberedPlanes(labels.planes, values))

@@ -1,5 +1,6 @@
 """Scans with labels, opened lazily, from which patches are cut."""
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import IntensityRule
+from napari_meunet.progress import Progress, returned
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Planes, Volume
@@ -58,6 +60,18 @@ class Specimen:
         rng: np.random.Generator,
         rule: IntensityRule | None = IntensityRule(),
     ) -> "Specimen":
+        """Return a specimen as `indexing` does, in one go."""
+        return returned(cls.indexing(image, labels, n_classes, rng, rule))
+
+    @classmethod
+    def indexing(
+        cls,
+        image: Volume | None,
+        labels: Volume,
+        n_classes: int,
+        rng: np.random.Generator,
+        rule: IntensityRule | None = IntensityRule(),
+    ) -> Generator[Progress, None, "Specimen"]:
         """Read the labels once, plane by plane, and remember some of each class.
 
         Parameters
@@ -73,6 +87,16 @@ class Specimen:
         rule
             How intensities are scaled; None leaves raw values.
 
+        Yields
+        ------
+        Progress
+            Planes of the labels.
+
+        Returns
+        -------
+        Specimen
+            What was read.
+
         Raises
         ------
         MeUNetError
@@ -87,7 +111,7 @@ class Specimen:
         if image is not None:
             _require_fitting(image, labels)
             intensity = _intensity(image, rule)
-        voxels, counts = _sample_voxels(labels, n_classes, rng)
+        voxels, counts = yield from _sample_voxels(labels, n_classes, rng)
         is_sparse = bool(counts.sum() < np.prod(labels.shape))
         if not voxels:
             raise MeUNetError(
@@ -154,7 +178,7 @@ def _intensity(image: Volume, rule: IntensityRule | None) -> tuple[float, float]
 
 def _sample_voxels(
     labels: Volume, n_classes: int, rng: np.random.Generator
-) -> tuple[dict[int, NDArray[np.intp]], NDArray[np.int64]]:
+) -> Generator[Progress, None, tuple[dict[int, NDArray[np.intp]], NDArray[np.int64]]]:
     """Return up to `VOXELS_PER_CLASS` positions of every class, and all their numbers.
 
     Every voxel gets a random key; the smallest keys of all planes stay.
@@ -171,8 +195,8 @@ def _sample_voxels(
             counts[value] += len(y)
             keys = rng.random(len(y))
             keep = _smallest(keys)
-            positions = np.stack((np.full_like(y, z), y, x), axis=1)[keep]
-            keys = keys[keep]
+            keys, y, x = keys[keep], y[keep], x[keep]
+            positions = np.stack((np.full_like(y, z), y, x), axis=1)
             if int(value) in best:
                 old_keys, old_positions = best[int(value)]
                 keys = np.concatenate((old_keys, keys))
@@ -180,6 +204,7 @@ def _sample_voxels(
                 keep = _smallest(keys)
                 keys, positions = keys[keep], positions[keep]
             best[int(value)] = keys, positions
+        yield Progress(z + 1, labels.shape[0], "planes", "reading labels")
     return {value: positions for value, (_, positions) in best.items()}, counts
 
 

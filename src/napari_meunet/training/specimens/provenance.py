@@ -99,14 +99,18 @@ def require_new(names: Iterable[str], model: Card) -> None:
     MeUNetError
         If one of the names is on its card among those that it was trained on.
     """
-    trainings = model.training
-    learned = {name for record in trainings for name in record.specimens} - {UNNAMED}
+    learned = {name for each in model.training for name in each.specimens} - {UNNAMED}
     for name in sorted(learned.intersection(names)):
         raise MeUNetError(
             f"a specimen to measure on must be new to the model, got {name}, which "
             f"{model.name!r} has learned from; measure on others, or rename it if only "
             "the names are the same"
         )
+
+
+def chosen_by_validation(model: Card) -> bool:
+    """Tell whether the last training kept the weights best on its validation scans."""
+    return bool(model.training and model.training[-1].config.get("patience"))
 
 
 def training_record(
