@@ -1,0 +1,1 @@
+"""Time and memory of labelling a volume, beside the tools that others use."""
