@@ -240,6 +240,7 @@ def test_a_given_spacing_reaches_the_labels(scan, model, tmp_path, capsys):
         (("segment", "SCAN", "--model", "elsewhere"), "got 'elsewhere'"),
         (("segment", "SCAN", "--device", "abacus"), "device: .* got 'abacus'"),
         (("export", "nowhere.meunet", "-o", "a.tif"), "nowhere.meunet"),
+        (("segment", "SCAN", "-o", "mask.nii.gz"), "pass -o mask.meunet, then make"),
         (("train", "nowhere", "-o", "a.pt", "--classes", "gut"), "safetensors"),
         (("segment", "SCAN", "--memory", "inf"), "got 'inf'"),
         (("phantom", "-o", "SCAN"), "must be writable"),

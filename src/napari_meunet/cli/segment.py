@@ -16,7 +16,8 @@ from napari_meunet.cli.console.parser import (
 )
 from napari_meunet.cli.console.terminal import add_json, byte_size, remark, show
 from napari_meunet.config import SegmentationConfig
-from napari_meunet.labels.folder import labels_folder
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.folder import is_labels_folder, labels_folder, scan_name
 from napari_meunet.network.card import BUNDLED
 from napari_meunet.network.spacing import spacing_remark
 from napari_meunet.volume.volume import Volume
@@ -93,7 +94,7 @@ def _add_engine(parser: Parser) -> None:
         type=byte_size,
         metavar="SIZE",
         help="memory to take on the device that computes, such as 4GB or 500MB; if "
-        "not given, half of what is free there",
+        "not given, 80%% of what is free on a graphics card, else half",
     )
 
 
@@ -107,6 +108,7 @@ def run(options: argparse.Namespace) -> None:
         overwrite_corrected=options.overwrite_corrected,
     )
     folder = options.output or labels_folder(options.image)
+    _require_folder(folder)
     summary = segment_scan(
         opened(options), options.model, config, folder, restart=options.restart
     )
@@ -117,6 +119,15 @@ def run(options: argparse.Namespace) -> None:
     print(f"voxels       {summary.voxels:,}")
     print(f"seconds      {summary.seconds:.1f}")
     print(f"peak memory  {size_in_words(summary.peak_memory)}")
+
+
+def _require_folder(folder: Path) -> None:
+    if scan_name(folder) != folder.name and not is_labels_folder(folder):
+        raise MeUNetError(
+            "labels go to a folder, in which they can be corrected, got the name of a "
+            f"file, {folder.name}; pass -o {labels_folder(folder).name}, then make the "
+            "file with 'meunet export'"
+        )
 
 
 def segment_scan(

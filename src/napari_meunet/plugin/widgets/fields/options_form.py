@@ -26,7 +26,7 @@ class OptionsForm:
             max=4096,
             step=0.5,
             tooltip="what the run may take of the memory where it computes; automatic "
-            "is half of what is free",
+            "is half of what is free, on a graphics card 80 %",
         )
         self.memory.native.setDecimals(1)
         self.memory.native.setSuffix(" GB")
