@@ -202,10 +202,16 @@ def test_a_card_that_cannot_be_written_is_found_out_before_the_work(
     assert "must be writable" in mistake(capsys, flies, *arguments)
 
 
-def test_figures_of_what_was_learned_from_are_not_recorded(flies, model, capsys):
+@pytest.mark.parametrize("names", [("b",), ()], ids=["learned", "chosen by"])
+def test_figures_of_what_a_model_knows_are_not_recorded(flies, model, capsys, names):
     checkpoint = load_checkpoint(model)
     record = TrainingRecord(
-        specimens=("b", "c"), config={}, versions={}, device="cpu", seconds=1
+        specimens=(*names, "c"),
+        validation=() if names else ("b",),
+        config={"patience": None if names else 3},
+        versions={},
+        device="cpu",
+        seconds=1,
     )
     card = checkpoint.card.model_copy(update={"training": (record,)})
     save_checkpoint(Checkpoint(checkpoint.weights, card), model)

@@ -183,7 +183,8 @@ def _work_of_model(
     checkpoint = load_checkpoint(options.model)
     pairs = labelled_pairs(options.truth)
     if options.record:
-        require_new((pair.name for pair in pairs), checkpoint.card)
+        names = [pair.name for pair in pairs]
+        require_new(names, checkpoint.card, and_unchosen=True)
     classes = checkpoint.card.classes
     setting = common_setting(pairs, spacing, options.tolerance, classes)
     if setting.unit == "um":

@@ -91,20 +91,34 @@ def require_apart(
             )
 
 
-def require_new(names: Iterable[str], model: Card) -> None:
+def require_new(
+    names: Iterable[str], model: Card, *, and_unchosen: bool = False
+) -> None:
     """Refuse specimens to measure on that a model has learned from.
+
+    Parameters
+    ----------
+    names
+        Of the specimens.
+    model
+        Its card says what it was trained on.
+    and_unchosen
+        Refuse those, too, whose Dice chose the weights of a training.
 
     Raises
     ------
     MeUNetError
-        If one of the names is on its card among those that it was trained on.
+        If one of the names is among them.
     """
-    learned = {name for each in model.training for name in each.specimens} - {UNNAMED}
-    for name in sorted(learned.intersection(names)):
+    known = {name for each in model.training for name in each.specimens}
+    for each in model.training:
+        if and_unchosen and each.config.get("patience"):
+            known |= set(each.validation)
+    for name in sorted((known - {UNNAMED}).intersection(names)):
         raise MeUNetError(
             f"a specimen to measure on must be new to the model, got {name}, which "
-            f"{model.name!r} has learned from; measure on others, or rename it if only "
-            "the names are the same"
+            f"{model.name!r} knows from training; measure on others, or rename it if "
+            "only the names are the same"
         )
 
 
