@@ -302,7 +302,7 @@ def test_a_training_that_may_replace_a_model_goes_on_in_a_new_dock(
     wait_for_end(widget, qtbot)
     viewer.window.remove_dock_widget(widget)
     other = add_dock(viewer)
-    qtbot.waitUntil(lambda: other.train.text() == "Go on", timeout=30_000)
+    assert other.train.text().startswith("Go on at")
     assert not other.form.overwrite.isChecked()
     assert other.train.isEnabled()
 

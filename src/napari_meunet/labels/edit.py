@@ -60,6 +60,11 @@ class Edit:
             and np.array_equal(self.after, other.before)
         )
 
+    def changes(self, box: Box) -> bool:
+        """Tell whether a voxel of the box is among those that were changed."""
+        both = intersection(self.box, box)
+        return both is not None and bool(self.changed[within(self.box, both)].any())
+
     def note_model(self, box: Box, labels: NDArray[np.uint8]) -> None:
         """Keep for an undo what the model says of a box, ``labels`` there."""
         mine = self.box
@@ -87,8 +92,8 @@ class RecentEdits:
             self._n_bytes -= self._edits.popleft().n_bytes
 
     def forget(self, box: Box) -> None:
-        """Forget the edits that touch a box."""
-        kept = [edit for edit in self._edits if not intersection(edit.box, box)]
+        """Forget the edits that changed a voxel of a box."""
+        kept = [edit for edit in self._edits if not edit.changes(box)]
         self._edits = deque(kept)
         self._n_bytes = sum(edit.n_bytes for edit in kept)
 
