@@ -1,7 +1,6 @@
 """NIfTI-1 and NIfTI-2, plain or gzipped."""
 
 import errno
-import gzip
 import shutil
 import tempfile
 import threading
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 
 import nibabel
 import numpy as np
+from isal import igzip, isal_zlib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -135,11 +135,11 @@ class GunzippedPlanes:
         # It lives as long as the memory map, which holds on to the file.
         file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         try:
-            with gzip.open(self.path) as packed:
+            with igzip.open(self.path) as packed:
                 packed.seek(self._stored.offset)
                 copied = _copy(packed, file, size)
                 packed.read(1)  # past the last voxel lies the checksum
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, isal_zlib.error) as error:
             file.close()
             if getattr(error, "errno", None) == errno.ENOSPC:
                 raise _too_large(self.path, size, folder) from error
@@ -154,7 +154,7 @@ class GunzippedPlanes:
         return np.memmap(file, self.dtype, mode="r", shape=shape)
 
 
-def _copy(source: gzip.GzipFile, target: BinaryIO, size: int) -> int:
+def _copy(source: BinaryIO, target: BinaryIO, size: int) -> int:
     """Copy up to `size` bytes and return how many there were."""
     copied = 0
     while copied < size and (part := source.read(min(_COPY_BYTES, size - copied))):
