@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
+import torch
 import zarr
 
 from napari_meunet.cli import main
@@ -20,6 +21,7 @@ from napari_meunet.network.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from napari_meunet.network.meunet import MeUNet
 from napari_meunet.volume.volume import Volume
 
 FINEST = (9.0, 3.0, 2.0)
@@ -129,6 +131,16 @@ def test_info_shows_a_model_in_words(model, capsys):
         "           seed 7; settings: stage1_steps 5",
         "           2 min on cpu; torch 2.1, numpy 2.0",
     ]
+
+
+def test_info_shows_what_the_weights_of_a_model_without_a_card_say(tmp_path, capsys):
+    path = tmp_path / "authors.pt"
+    network = MeUNet(n_classes=4, features=(2, 3, 4, 5, 6))
+    torch.save({"model_state_dict": network.state_dict()}, path)
+    text = printed(capsys, "info", path)
+    assert "fusion none, features 2 3 4 5 6" in text
+    assert "3  class 3" in text
+    assert "raw grey values" in text
 
 
 def test_info_shows_a_model_that_says_little(model, capsys):

@@ -13,6 +13,7 @@ from napari_meunet.errors import ChoiceError
 from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import (
+    AUTHORS_SUFFIXES,
     BUNDLED,
     Card,
     TrainingRecord,
@@ -29,6 +30,8 @@ from napari_meunet.words import (
     time_in_words,
 )
 
+MODEL_SUFFIXES = (".safetensors", *AUTHORS_SUFFIXES)
+
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command."""
@@ -36,7 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "info",
         help="say what a scan, a labels folder or a model is",
         description="Say what a scan, a labels folder or a model is, without reading "
-        "its voxels or weights.",
+        "its voxels or weights (but those of a .pt file, which has no card).",
     )
     parser.add_argument("path", type=Path, help=f"file, folder or {BUNDLED!r}")
     add_choices(parser)
@@ -47,8 +50,8 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print what is at the path."""
     path: Path = options.path
-    if str(path) == BUNDLED or path.suffix == ".safetensors":
-        card = read_card(checkpoint_path(path))
+    if str(path) == BUNDLED or path.suffix in MODEL_SUFFIXES:
+        card = _card(path)
         facts, lines = card.model_dump(mode="json"), _lines_of_card(card)
     else:
         facts = _labels_facts(path) if is_labels_folder(path) else _scan_facts(options)
@@ -61,6 +64,15 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name.removesuffix('_um').replace('_', ' '):{width}}  {first}")
         for line in others:
             print(f"{'':{width}}  {line}")
+
+
+def _card(path: Path) -> Card:
+    """Return the card of a model; a file of the authors' form gets one when read."""
+    if path.suffix in AUTHORS_SUFFIXES:
+        from napari_meunet.network.checkpoint import load_checkpoint
+
+        return load_checkpoint(path).card
+    return read_card(checkpoint_path(path))
 
 
 def _lines_of_card(card: Card) -> dict[str, list[str]]:

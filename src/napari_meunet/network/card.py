@@ -14,6 +14,9 @@ from napari_meunet.errors import MeUNetError
 BUNDLED = "fly-phantom"
 """Name of the checkpoint that comes with the package."""
 
+AUTHORS_SUFFIXES = (".pt", ".pth")
+"""Of checkpoints in the authors' form, which have no card."""
+
 Positive = Annotated[int, Field(gt=0)]
 
 Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -13,7 +13,13 @@ from torch import Tensor
 
 from napari_meunet.atomic import replacing, writing
 from napari_meunet.errors import MeUNetError
-from napari_meunet.network.card import Card, NetworkConfig, checkpoint_path, read_card
+from napari_meunet.network.card import (
+    AUTHORS_SUFFIXES,
+    Card,
+    NetworkConfig,
+    checkpoint_path,
+    read_card,
+)
 from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
 from napari_meunet.network.classes import unnamed_classes
 
@@ -108,7 +114,7 @@ def load_checkpoint(model: str | Path) -> Checkpoint:
         If there is no such model or the file is not a checkpoint.
     """
     path = checkpoint_path(model)
-    if path.suffix in {".pt", ".pth"}:
+    if path.suffix in AUTHORS_SUFFIXES:
         return _load_authors_checkpoint(path)
     card = read_card(path)
     try:

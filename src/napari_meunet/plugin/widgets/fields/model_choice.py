@@ -11,7 +11,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_meunet.network.card import BUNDLED, Card, checkpoint_path, read_card
+from napari_meunet.network.card import (
+    AUTHORS_SUFFIXES,
+    BUNDLED,
+    Card,
+    checkpoint_path,
+    read_card,
+)
 from napari_meunet.plugin.jobs import Question
 from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.plugin.widgets.fields.path_field import browse_button
@@ -84,7 +90,7 @@ class ModelChoice(QWidget):
 
 
 def _card_of(model: str) -> Card:
-    if Path(model).suffix in {".pt", ".pth"}:  # no card: it is read off the weights
+    if Path(model).suffix in AUTHORS_SUFFIXES:  # no card: it is read off the weights
         import_torch()
         from napari_meunet.network.checkpoint import load_checkpoint
 
