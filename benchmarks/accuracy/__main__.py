@@ -6,8 +6,6 @@ stopped; a failed run leaves a ``.log`` and does not stop the others.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from pathlib import Path
 from benchmarks.accuracy.data import DATA_SETS, prepare
 from benchmarks.accuracy.results import Run
 from benchmarks.accuracy.settings import NETWORKS, SETTINGS, Setting
+from benchmarks.processes import run_logged
 
 HERE = Path(__file__).parent
 
@@ -117,7 +116,7 @@ def missing(
 def command(
     run: Run, options: argparse.Namespace, setting: Setting, results: Path
 ) -> list[str]:
-    """Return the command of one run, for a process of its own."""
+    """Return the command line of one run, for a process of its own."""
     values = {
         "--setting": setting.name,
         "--data-sets": run.data_set,
@@ -131,7 +130,7 @@ def command(
         "--results": results,
     }
     pairs = (part for name, value in values.items() for part in (name, str(value)))
-    return [sys.executable, "-m", "benchmarks.accuracy", "--one", *pairs]
+    return ["--one", *pairs]
 
 
 def run_all(
@@ -156,22 +155,9 @@ def run_one(
 ) -> float | None:
     """Run one command and return its seconds; None, and a log, if it failed."""
     log = run.path(results).with_suffix(".log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    threads = {"OMP_NUM_THREADS": str(setting.threads)}
     start = time.perf_counter()
-    with log.open("w") as output:
-        process = subprocess.run(  # noqa: S603  our own command
-            words,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | threads,
-            cwd=HERE.parents[1],
-            check=False,
-        )
-    if process.returncode:
-        return None
-    log.unlink()
-    return time.perf_counter() - start
+    done = run_logged("benchmarks.accuracy", words, log, setting.threads)
+    return time.perf_counter() - start if done else None
 
 
 if __name__ == "__main__":

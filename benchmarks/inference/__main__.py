@@ -6,12 +6,11 @@ command goes on where it stopped. A failed run leaves a ``.log``.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks.inference.settings import SETTINGS, Setting
+from benchmarks.processes import run_logged
 
 HERE = Path(__file__).parent
 
@@ -92,20 +91,7 @@ def run_one(
     }
     words = [str(part) for pair in values.items() for part in pair]
     log = path.with_suffix(".log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as output:
-        process = subprocess.run(  # noqa: S603  our own command
-            [sys.executable, "-m", "benchmarks.inference", *words],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": str(setting.threads)},
-            cwd=HERE.parents[1],
-            check=False,
-        )
-    if process.returncode:
-        return False
-    log.unlink()
-    return True
+    return run_logged("benchmarks.inference", words, log, setting.threads)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from benchmarks.inference.task import Network, Task, classes
 from napari_meunet.network.device import computes_bf16
 
 WINDOW = 128
-"""Edge of the windows of all of them, nnU-Net's most common patch size."""
+"""Edge of the windows of all of them, a common patch size of nnU-Net."""
 
 BUFFERED_WINDOWS = 4
 """Rows of windows that MONAI's buffered mode collects on the device."""

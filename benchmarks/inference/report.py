@@ -19,7 +19,6 @@ REFERENCE: Mapping[Network, str] = {
 """Whose speed is the measure: MONAI as many use it."""
 
 GIB = 2**30
-HOST_ONLY = "resident memory (GiB)"
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def block(rows: Sequence[Row], reference: str) -> Iterator[str]:
         "seconds",
         "seconds of computing",
         "device memory (GiB)",
-        HOST_ONLY,
+        "resident memory (GiB)",
         "voxels unlike the whole scan at once",
     )
     yield f"| {' | '.join(titles)} |"

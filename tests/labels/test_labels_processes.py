@@ -91,7 +91,9 @@ def test_another_thread_may_close_the_store(folder):
     closing = threading.Thread(target=store.close)
     closing.start()
     closing.join()
-    LabelStore.open(folder).close()
+    assert not store.writable
+    with LabelStore.open(folder) as other:
+        assert other.writable
 
 
 def test_closing_twice_leaves_the_next_writer_alone(folder):

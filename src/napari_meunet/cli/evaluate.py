@@ -30,6 +30,7 @@ from napari_meunet.training.evaluation.pairs import (
     paired_labels,
 )
 from napari_meunet.training.evaluation.setting import Setting, common_setting
+from napari_meunet.training.output import MODEL_SUFFIX
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import GIVEN, Spacing
 
@@ -78,13 +79,6 @@ def add_parser(subparsers: Subparsers) -> None:
         "given, the longest edge of a voxel",
     )
     _add_outputs(parser)
-    parser.add_argument(
-        "--record",
-        metavar="WORDS",
-        help="write the means of Dice and IoU on the card of --model, too, under these "
-        "words, such as 'the scans of another laboratory'; a model that has learned "
-        "from a specimen of the same name is refused",
-    )
     parser.set_defaults(run=run)
 
 
@@ -105,6 +99,13 @@ def _add_outputs(parser: Parser) -> None:
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace older tables and figures"
+    )
+    parser.add_argument(
+        "--record",
+        metavar="WORDS",
+        help="write the means of Dice and IoU on the card of --model, too, under these "
+        "words, such as 'the scans of another laboratory'; a model that has learned "
+        "from a specimen of the same name is refused",
     )
 
 
@@ -159,7 +160,7 @@ def _work(options: argparse.Namespace) -> tuple[list[Pair], Setting, Predict]:
             f"got {'neither' if options.model is None else 'both'}; give one of them"
         )
     spacing = Spacing(tuple(options.spacing), GIVEN) if options.spacing else None
-    if options.record and not str(options.model).endswith(".safetensors"):
+    if options.record and not str(options.model).endswith(MODEL_SUFFIX):
         raise MeUNetError(
             "figures are recorded on the card of a .safetensors file given with "
             f"--model, got {options.model!r}; leave out --record"

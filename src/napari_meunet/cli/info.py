@@ -21,6 +21,7 @@ from napari_meunet.network.card import (
     read_card,
 )
 from napari_meunet.network.spacing import range_in_words
+from napari_meunet.training.output import MODEL_SUFFIX
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing, Volume
 from napari_meunet.words import (
@@ -30,7 +31,7 @@ from napari_meunet.words import (
     time_in_words,
 )
 
-MODEL_SUFFIXES = (".safetensors", *AUTHORS_SUFFIXES)
+MODEL_SUFFIXES = (MODEL_SUFFIX, *AUTHORS_SUFFIXES)
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -4,11 +4,7 @@ import torch
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.device import free_on_cuda
-from napari_meunet.network.free_memory import (
-    CUDA_SHARE,
-    HOST_SHARE,
-    free_on_host,
-)
+from napari_meunet.network.free_memory import free_on_host, share_of
 from napari_meunet.training.memory.plan import Budget
 
 
@@ -27,9 +23,7 @@ def memory_budget(
         Bytes of a number in the convolutions.
     """
     if config.memory:
-        n_bytes = config.memory
-    elif device.type == "cuda":
-        n_bytes = int(CUDA_SHARE * free_on_cuda(device))
-    else:
-        n_bytes = int(HOST_SHARE * free_on_host()) // config.n_devices
-    return Budget(str(device), n_bytes, itemsize)
+        return Budget(str(device), config.memory, itemsize)
+    is_cuda = device.type == "cuda"
+    free = free_on_cuda(device) if is_cuda else free_on_host() // config.n_devices
+    return Budget(str(device), int(share_of(str(device)) * free), itemsize)
