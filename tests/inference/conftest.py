@@ -34,6 +34,11 @@ def true_labels():
 
 
 @pytest.fixture(scope="session")
+def true_confidence():
+    return whole_volume_confidence
+
+
+@pytest.fixture(scope="session")
 def memory_labels():
     return MemoryLabels
 
@@ -90,13 +95,25 @@ def whole_volume_labels(checkpoint, voxels, limits):
 
     The volume is scaled, then padded with zeros at the far end to multiples of 16.
     """
+    z, y, x = voxels.shape
+    logits = _whole_volume_logits(checkpoint, voxels, limits)
+    return logits.argmax(0)[:z, :y, :x].numpy().astype(np.uint8)
+
+
+def whole_volume_confidence(checkpoint, voxels, limits):
+    """Return the mean probability of the labels of every 4 x 4 x 4 voxels, padded."""
+    logits = _whole_volume_logits(checkpoint, voxels, limits)
+    sure = logits.softmax(0).amax(0)
+    blocks = nn.functional.avg_pool3d(sure[None, None], 4)[0, 0].numpy()
+    return blocks[tuple(slice(-(-size // 4)) for size in voxels.shape)]
+
+
+def _whole_volume_logits(checkpoint, voxels, limits):
     image = scaled(torch.from_numpy(voxels.astype(np.float32)), limits).double()
     padding = [n for size in reversed(image.shape) for n in (0, -size % 16)]
     padded = nn.functional.pad(image, padding)
     with torch.inference_mode():
-        logits = checkpoint.build().double()(padded[None, None])[0]
-    z, y, x = voxels.shape
-    return logits.argmax(0)[:z, :y, :x].numpy().astype(np.uint8)
+        return checkpoint.build().double()(padded[None, None])[0]
 
 
 class MemoryLabels:
@@ -105,6 +122,7 @@ class MemoryLabels:
     def __init__(self, shape):
         self.shape = shape
         self.labels = np.full(shape, 255, np.uint8)
+        self.forget_confidence()
         self.times_written = np.zeros(shape, np.uint8)
         self.run_description = {}
         self._key = None
@@ -128,3 +146,11 @@ class MemoryLabels:
         )
         self.labels[box] = block
         self.times_written[box] += 1
+
+    def write_confidence(self, start, block):
+        box = tuple(slice(i, i + n) for i, n in zip(start, block.shape, strict=True))
+        assert self.confidence[box].shape == block.shape, "no such blocks"
+        self.confidence[box] = block
+
+    def forget_confidence(self):
+        self.confidence = np.zeros([-(-size // 4) for size in self.shape], np.uint8)

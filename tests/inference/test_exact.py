@@ -28,21 +28,28 @@ def executor(checkpoint, voxels, *, slab=16, band=10**5, dtype=torch.double):
 
 
 def labelled(executor, columns, first=0):
-    """Return the labels from plane `first` on, each voxel written once."""
+    """Return labels and confidence from plane `first` on, each voxel written once."""
     shape = executor.images.volume.shape
     labels = np.full(shape, 255, np.uint8)
+    confidence = np.zeros([-(-size // 4) for size in shape], np.uint8)
     for column in columns:
         following = first
-        for (z, y, x), block in executor.blocks(column, first):
-            assert z == following
+        for (z, y, x), block, sure in executor.blocks(column, first):
+            assert z == following or not len(block)
             following += len(block)
-            box = tuple(
-                slice(i, i + n) for i, n in zip((z, y, x), block.shape, strict=True)
-            )
+            box = box_of((z, y, x), block)
             assert (labels[box] == 255).all()
             labels[box] = block
+            box = box_of((z // 4, y // 4, x // 4), sure)
+            assert (confidence[box] == 0).all()
+            confidence[box] = sure
         assert following == shape[0]
-    return labels
+    assert (confidence[first // 4 :] > 0).all()
+    return labels, confidence
+
+
+def box_of(start, block):
+    return tuple(slice(i, i + n) for i, n in zip(start, block.shape, strict=True))
 
 
 @pytest.mark.parametrize("fusion", ["none", "post", "pre"])
@@ -53,12 +60,15 @@ def labelled(executor, columns, first=0):
     seed=st.integers(0, 2),
 )
 def test_any_shape_is_labelled_as_the_whole_padded_volume(
-    make_checkpoint, true_labels, fusion, shape, slab, seed
+    make_checkpoint, true_labels, true_confidence, fusion, shape, slab, seed
 ):
     checkpoint = make_checkpoint(fusion, seed=seed)
     voxels = random_voxels(shape, seed)
-    found = labelled(executor(checkpoint, voxels, slab=slab), cut(shape[1:], (1, 1), 0))
+    run = executor(checkpoint, voxels, slab=slab)
+    found, sure = labelled(run, cut(shape[1:], (1, 1), 0))
     np.testing.assert_array_equal(found, true_labels(checkpoint, voxels, LIMITS))
+    expected = true_confidence(checkpoint, voxels, LIMITS)
+    np.testing.assert_allclose(sure, 255 * expected, atol=0.501)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +76,7 @@ def test_any_shape_is_labelled_as_the_whole_padded_volume(
     [("post", (3, 220, 9), (2, 1)), ("pre", (3, 9, 285), (1, 2))],
 )
 def test_columns_give_the_labels_of_the_whole_section(
-    make_checkpoint, true_labels, fusion, shape, parts
+    make_checkpoint, true_labels, true_confidence, fusion, shape, parts
 ):
     checkpoint = make_checkpoint(fusion, features=(2, 1, 2, 2, 2))
     voxels = random_voxels(shape)
@@ -74,18 +84,22 @@ def test_columns_give_the_labels_of_the_whole_section(
     columns = cut(shape[1:], parts, aligned(run.schedule.reach()))
     expected = true_labels(checkpoint, voxels, LIMITS)
     assert np.bincount(expected.ravel(), minlength=3).min() > 50
-    np.testing.assert_array_equal(labelled(run, columns), expected)
+    found, sure = labelled(run, columns)
+    np.testing.assert_array_equal(found, expected)
+    expected = true_confidence(checkpoint, voxels, LIMITS)
+    np.testing.assert_allclose(sure, 255 * expected, atol=0.501)
 
 
 @settings(max_examples=8, deadline=None)
 @given(first=st.integers(0, 259), slab=st.sampled_from([16, 48]))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_later_start_gives_the_same_bits(long_run, dtype, slab, first):
-    run, whole = long_run(dtype, slab)
+    run, (whole, whole_sure) = long_run(dtype, slab)
     columns = cut(run.images.volume.shape[1:], (1, 1), 0)
-    found = labelled(run, columns, first)
+    found, sure = labelled(run, columns, first)
     assert (found[:first] == 255).all()
     np.testing.assert_array_equal(found[first:], whole[first:])
+    np.testing.assert_array_equal(sure[first // 4 :], whole_sure[first // 4 :])
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,39 @@ def test_labels_are_those_of_the_network_on_the_whole_volume(
     assert (labels.times_written == 1).all()
 
 
+def test_confidence_is_that_of_the_network_on_the_whole_volume(
+    checkpoint, voxels, labels, true_confidence
+):
+    run(voxels, checkpoint, labels)
+    expected = 255 * true_confidence(checkpoint, voxels, limits_of(voxels))
+    assert np.ptp(expected) > 20
+    np.testing.assert_allclose(labels.confidence, expected, atol=0.51)
+
+
+def test_a_run_that_is_taken_up_gives_the_same_confidence(
+    checkpoint, voxels, memory_labels
+):
+    whole, stopped = memory_labels(SHAPE), memory_labels(SHAPE)
+    run(voxels, checkpoint, whole)
+    config = SegmentationConfig(**CPU)
+    steps = segment(Volume.from_array(voxels), checkpoint, config, stopped)
+    while next(steps).done == 0:
+        pass
+    steps.close()
+    assert 0 < stopped.finished_planes("y0-33,x0-30") < 70
+    run(voxels, checkpoint, stopped)
+    np.testing.assert_array_equal(stopped.confidence, whole.confidence)
+
+
+def test_votes_of_windows_leave_no_confidence(make_checkpoint, memory_labels):
+    small = np.random.default_rng(1).integers(0, 256, (20, 30, 16), dtype=np.uint8)
+    labels = memory_labels(small.shape)
+    run(small, make_checkpoint("none"), labels)
+    assert labels.confidence.all()
+    run(small, make_checkpoint("none"), labels, preset="paper")
+    assert not labels.confidence.any()
+
+
 def test_labels_carry_the_values_of_the_classes_on_the_card(
     checkpoint, voxels, labels, one_go
 ):

@@ -215,7 +215,7 @@ def streamed(checkpoint, image, domain, dtype=torch.double, schedule=None):
     for plane in range(domain.start, domain.depth + schedule.delay, domain.slab):
         first = stream.plane
         with torch.inference_mode():
-            made = stream.push(padded(image, plane, domain.slab).to(dtype))
+            made = stream.push(padded(image, plane, domain.slab).to(dtype)).labels
         known = made[max(-first, 0) : domain.depth - first]
         labels[max(first, 0) : max(first, 0) + len(known)] = known
     return labels

@@ -69,7 +69,7 @@ def labelled(checkpoint, voxels, slab=48, first=0):
     """Return the labels from plane `first` on; 255 where nothing was written."""
     labels = np.full(voxels.shape, 255, np.uint8)
     (whole,) = cut(voxels.shape[1:], (1, 1), 0)
-    for (z, y, x), block in executor(checkpoint, voxels, slab).blocks(whole, first):
+    for (z, y, x), block, _ in executor(checkpoint, voxels, slab).blocks(whole, first):
         assert (y, x) == (0, 0)
         assert (labels[z : z + len(block)] == 255).all()
         labels[z : z + len(block)] = block
@@ -100,7 +100,7 @@ def test_a_later_start_gives_the_same_labels(checkpoint, voxels, expected, first
 def test_the_caller_may_stop_after_every_window(checkpoint, voxels):
     (whole,) = cut(SHAPE[1:], (1, 1), 0)
     with closing(executor(checkpoint, voxels, 48).blocks(whole, 0)) as blocks:
-        sizes = [len(block) for (_, block), _ in zip(blocks, range(7), strict=False)]
+        sizes = [len(block.labels) for block, _ in zip(blocks, range(7), strict=False)]
     assert sizes == [0, 0, 20, 0, 0, 44]  # rows of two windows, 4 planes of padding
 
 

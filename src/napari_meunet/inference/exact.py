@@ -5,13 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from napari_meunet.inference.images import Images
 from napari_meunet.inference.pipeline import READ_AHEAD, overlapped
 from napari_meunet.inference.streaming.folded import FoldedCascade
-from napari_meunet.inference.streaming.schedule import ALIGNMENT, Schedule
-from napari_meunet.inference.streaming.stream import CascadeStream, Domain
+from napari_meunet.inference.streaming.schedule import ALIGNMENT, BLOCK, Schedule
+from napari_meunet.inference.streaming.stream import CascadeStream, Domain, Labelled
 from napari_meunet.inference.tiles import Block, Column, aligned
 
 
@@ -54,8 +53,8 @@ class ExactExecutor:
                 plane = stream.plane
                 with torch.inference_mode():
                     image = self.images.image(voxels, box, self.weights)
-                    labels = stream.push(image)
-                yield _block(labels, plane, column, (first, depth))
+                    labelled = stream.push(image)
+                yield _block(labelled, plane, column, (first, depth))
 
     def _start(self, first: int) -> int:
         """Return the plane to start at so that labels from `first` on are as ever.
@@ -68,16 +67,23 @@ class ExactExecutor:
 
 
 def _block(
-    labels: Tensor, plane: int, column: Column, wanted: tuple[int, int]
+    labelled: Labelled, plane: int, column: Column, wanted: tuple[int, int]
 ) -> Block:
-    """Return the planes `wanted` and the core of a column; labels begin at `plane`."""
-    (top, bottom), (left, right) = column.core
-    (read_top, _), (read_left, _) = column.read
+    """Return the planes `wanted` and the core of a column from a push.
+
+    Both that begins at `plane` and the column begin with a whole block of confidence.
+    """
     first = max(plane, wanted[0])
-    planes = slice(
-        first - plane, max(min(wanted[1], plane + len(labels)), first) - plane
+    last = max(min(wanted[1], plane + len(labelled.labels)), first)
+    spans = (first, last), *column.core
+    origin = plane, *(start for start, _ in column.read)
+    moved = [(a - o, b - o) for (a, b), o in zip(spans, origin, strict=True)]
+    core = labelled.labels[tuple(slice(a, b) for a, b in moved)]
+    blocks = labelled.confidence[
+        tuple(slice(a // BLOCK, -(-b // BLOCK)) for a, b in moved)
+    ]
+    return Block(
+        (first, column.core[0][0], column.core[1][0]),
+        core.contiguous().cpu().numpy(),
+        (blocks * 255).round_().to(torch.uint8).cpu().numpy(),
     )
-    rows = slice(top - read_top, bottom - read_top)
-    columns = slice(left - read_left, right - read_left)
-    core = labels[planes, rows, columns].contiguous().cpu().numpy()
-    return (first, top, left), core

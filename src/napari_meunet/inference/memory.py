@@ -21,6 +21,12 @@ from napari_meunet.inference.tiles import PAPER_WINDOW, Column
 
 Section = tuple[int, int]
 
+CONFIDENCE = 4 / 32 + 4 / 64
+"""Bytes of a voxel: float32 for half a block of 4 x 4 x 4 voxels, and for a block."""
+
+ANSWER = 8 + 2 * 4
+"""Bytes of a voxel in a band: its label in int64, and two numbers in float32."""
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -105,7 +111,7 @@ def image_bytes(voxels: int, push: Push) -> int:
 
 
 def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
-    """Return what a `CascadeStream` takes: weights, rings, one band and the labels.
+    """Return what a `CascadeStream` takes: weights, rings, one band and what it gives.
 
     Parameters
     ----------
@@ -122,12 +128,16 @@ def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
         for name, scale, channels in schedule.kept()
     )
     weights = sum(stage.n_weights for stage in schedule.stages)
-    band = max(_band_numbers(stage, section, push) for stage in schedule.stages)
-    return (rings + weights + band) * push.itemsize + push.slab * y * x
+    bands = (
+        _band_bytes(stage, section, push, schedule.n_classes)
+        for stage in schedule.stages
+    )
+    given = push.slab * y * x * (1 + CONFIDENCE)
+    return (rings + weights) * push.itemsize + max(bands) + round(given)
 
 
-def _band_numbers(stage: Stage, section: Section, push: Push) -> int:
-    """Return the numbers that are held while a stage makes one band."""
+def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> int:
+    """Return the bytes that are held while a stage makes one band."""
     height, width = (n // stage.scale for n in section)
     rows = min(band_rows(stage, push.slab, section[1], push.band), height)
     planes = push.slab // stage.scale
@@ -135,4 +145,10 @@ def _band_numbers(stage: Stage, section: Section, push: Push) -> int:
     if any(source.how == "pooled" for source in stage.sources):
         window *= 8  # pooling halves z, y and x in turn: 4 + 2 + 1 windows more
     between = (planes + MARGIN) * (rows + MARGIN) * width * stage.n_out
-    return window + between + planes * rows * width * stage.n_out
+    voxels = planes * rows * width
+    numbers = window + between + voxels * stage.n_out
+    if not stage.head:
+        return numbers * push.itemsize
+    # logits, their maximum and its distance to one of them
+    numbers += voxels * (n_classes + 2)
+    return numbers * push.itemsize + voxels * ANSWER

@@ -20,6 +20,7 @@ from napari_meunet.inference.machine import (
 from napari_meunet.inference.pipeline import WRITE_BEHIND, overlapped
 from napari_meunet.inference.plan import Plan, plan_segmentation
 from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.schedule import BLOCK
 from napari_meunet.inference.target import LabelTarget, RunRecord
 from napari_meunet.inference.tiles import Block, Column
 from napari_meunet.inference.windows import PaperExecutor
@@ -185,6 +186,8 @@ class _Run:
             self.labels.forget_run()
         record = self._record(plan)
         self.labels.begin_run(record.key, record.model_dump(mode="json"))
+        if plan.preset == "paper":  # whose votes say little of how sure it is
+            self.labels.forget_confidence()
         for column in plan.columns if before else ():
             planes = min(finished[other] for other in before if column.touches(other))
             if planes:
@@ -210,13 +213,17 @@ class _Run:
                     yield column, block
 
     def _write(self, item: tuple[Column, Block]) -> None:
-        column, (start, block) = item
-        if len(block):
-            values = [label.value for label in self.checkpoint.card.classes]
-            block = np.array(values, np.uint8)[block]
-            overwrite = self.config.overwrite_corrected
-            self.labels.write(start, block, overwrite_corrected=overwrite)
-            self.labels.mark_finished(column.name, start[0] + len(block))
+        column, block = item
+        if not len(block.labels):
+            return
+        values = [label.value for label in self.checkpoint.card.classes]
+        labels = np.array(values, np.uint8)[block.labels]
+        overwrite = self.config.overwrite_corrected
+        self.labels.write(block.start, labels, overwrite_corrected=overwrite)
+        if block.confidence is not None:
+            z, y, x = (first // BLOCK for first in block.start)
+            self.labels.write_confidence((z, y, x), block.confidence)
+        self.labels.mark_finished(column.name, block.start[0] + len(labels))
 
     def _finished(self, column: Column) -> int:
         return self.labels.finished_planes(column.name)

@@ -56,6 +56,14 @@ class LabelTarget(Protocol):
         """Write labels ``(z, y, x)`` from the voxel `start` on."""
         ...
 
+    def write_confidence(self, start: Shape, block: NDArray[np.uint8]) -> None:
+        """Write confidence, a number for every 4 x 4 x 4 voxels, from `start` on."""
+        ...
+
+    def forget_confidence(self) -> None:
+        """Let there be none, whatever earlier runs have written."""
+        ...
+
 
 class RunRecord(Frozen):
     """Everything that the labels of a run depend on, to the last bit.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise, product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,6 @@ Span = tuple[int, int]
 Box = tuple[Span, Span, Span]
 """Voxels along (z, y, x); may reach beyond the volume."""
 
-Block = tuple[Shape, NDArray[np.uint8]]
-"""First voxel along (z, y, x), and labels ``(z, y, x)`` from there on."""
-
 PAPER_WINDOW = 240
 PAPER_STEP = 120
 """Edge and step of the windows in the authors' notebook, cell 53."""
@@ -26,6 +24,25 @@ PAPER_STEP = 120
 def aligned(size: int) -> int:
     """Return `size` rounded up to a multiple of 16."""
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+class Block(NamedTuple):
+    """A part of what an executor makes.
+
+    Attributes
+    ----------
+    start
+        First voxel along (z, y, x).
+    labels
+        ``(z, y, x)`` from there on; may hold no planes.
+    confidence
+        Mean confidence of blocks of 4 x 4 x 4 voxels, 255 times a probability, from the
+        block on that holds `start`; None if the executor knows of none.
+    """
+
+    start: Shape
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,10 @@ class PaperExecutor:
             row = self.images.read(((z, z + self.window), (0, height), (0, width)))
             for y, x in product(*(tiling.starts() for tiling in tilings)):
                 votes.add(self._labelled((z, y, x), row), y, x)
-                yield (first, 0, 0), np.empty((0, height, width), np.uint8)
+                yield Block((first, 0, 0), np.empty((0, height, width), np.uint8))
             final = self.window if z == tiling_z.starts()[-1] else self.step
             start, stop = max(first, z, 0), min(z + final, depth)
-            yield (start, 0, 0), votes.winners(range(start - z, stop - z))
+            yield Block((start, 0, 0), votes.winners(range(start - z, stop - z)))
             votes.advance(self.step)
             del row  # before the next one is read
 
@@ -92,7 +92,7 @@ class PaperExecutor:
             plane = stream.plane
             with torch.inference_mode():
                 image = self.images.image(self._part(row, box, z), box, self.weights)
-                made = stream.push(image).cpu().numpy()
+                made = stream.push(image).labels.cpu().numpy()
             known = slice(max(plane, 0), max(plane + self.slab, 0))
             labels[known] = made[known.start - plane :][: size - known.start]
         return labels

@@ -175,6 +175,14 @@ class LabelStore:
         return self._voxels.corrected
 
     @property
+    def confidence(self) -> LabelMap | None:
+        """How sure the model was, a uint8 for every 4 x 4 x 4 voxels; for reading.
+
+        See `napari_meunet.labels.confidence`; None if no model has said it.
+        """
+        return self._voxels.confidence.blocks
+
+    @property
     def has_corrections(self) -> bool:
         """Whether there is a voxel that a person set."""
         return self.corrected.any(box_at((0, 0, 0), self.shape))
@@ -223,6 +231,35 @@ class LabelStore:
             If the block is not uint8 or does not lie within the volume.
         """
         self._voxels.write_model(start, block, overwrite_corrected=overwrite_corrected)
+
+    def write_confidence(self, start: Shape, block: NDArray[np.uint8]) -> None:
+        """Write how sure the model is of what it has labelled.
+
+        Parameters
+        ----------
+        start
+            First block of 4 x 4 x 4 voxels along (z, y, x).
+        block
+            255 times a probability for every block, uint8 ``(z, y, x)``.
+
+        Raises
+        ------
+        MeUNetError
+            If the store is not open for writing, or the disk is full.
+        """
+        self._voxels.require_writable()
+        self._voxels.confidence.write(start, block, self.spacing)
+
+    def forget_confidence(self) -> None:
+        """Forget how sure any model was.
+
+        Raises
+        ------
+        MeUNetError
+            If the store is not open for writing.
+        """
+        self._voxels.require_writable()
+        self._voxels.confidence.forget()
 
     def require_scan(self, volume: Volume) -> None:
         """Refuse a scan that these labels do not belong to.

@@ -13,6 +13,9 @@ from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.volume.volume import Spacing
 
+RESERVE = 64 * 2**20
+"""Bytes kept free for the file system's own blocks around what is written."""
+
 LabelMap = np.memmap[tuple[int, ...], np.dtype[np.uint8]]
 """Labels ``(z, y, x)`` on disk, as an array."""
 

@@ -1,4 +1,4 @@
-"""The voxels of a labels folder: the labels, and which of them a person set."""
+"""The voxels of a labels folder: labels, who set them, and how sure the model was."""
 
 import sys
 import threading
@@ -11,10 +11,12 @@ from napari_meunet.atomic import flush_to_disk, writing
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at
+from napari_meunet.labels.confidence import Confidence
 from napari_meunet.labels.corrected import Corrected, corrected_bytes
 from napari_meunet.labels.edit import Edit, RecentEdits
 from napari_meunet.labels.folder import WORKING_COPY
 from napari_meunet.labels.tiff import (
+    RESERVE,
     calibrate_tiff,
     create_tiff,
     hole_bytes,
@@ -23,14 +25,11 @@ from napari_meunet.labels.tiff import (
 )
 from napari_meunet.volume.volume import Spacing
 
-_RESERVE = 64 * 2**20
-"""Bytes kept free for the file system's own blocks around what is written."""
-
 
 class Voxels:
-    """Two files that are read and written together.
+    """Files that are read and written together.
 
-    Both are memory maps: what was written survives the death of the process.
+    All are memory maps: what was written survives the death of the process.
 
     Parameters
     ----------
@@ -47,6 +46,8 @@ class Voxels:
         uint8 ``(z, y, x)`` memory map.
     corrected
         The voxels that a person set.
+    confidence
+        How sure the model was.
     writable
         Whether they may be written to: opened so, and not closed.
     recent
@@ -64,6 +65,7 @@ class Voxels:
         with writing(folder):
             self.labels = open_tiff(_tiff(folder), shape, writable=writable)
             self.corrected = Corrected(_mask(folder), shape, writable=writable)
+            self.confidence = Confidence(folder, shape, writable=writable)
         self.lock = threading.RLock()
         self.recent = RecentEdits()
         self._folder = folder
@@ -79,7 +81,7 @@ class Voxels:
             If the disk could not hold all voxels.
         """
         z, y, x = shape
-        require_room(folder, z * y * x + corrected_bytes(shape) + _RESERVE)
+        require_room(folder, z * y * x + corrected_bytes(shape) + RESERVE)
         create_tiff(_tiff(folder), shape, spacing)
         Corrected.create(_mask(folder), shape)
 
@@ -107,7 +109,7 @@ class Voxels:
         """
         self.require_writable()
         holes = hole_bytes(_tiff(self._folder)) + hole_bytes(_mask(self._folder))
-        require_room(self._folder, min(n_bytes + _RESERVE, holes))
+        require_room(self._folder, min(n_bytes + RESERVE, holes))
 
     def write_model(
         self, start: Shape, block: NDArray[np.uint8], *, overwrite_corrected: bool
@@ -164,6 +166,7 @@ class Voxels:
         z, y, x = self.labels.shape
         with writing(self._folder):
             calibrate_tiff(_tiff(self._folder), (z, y, x), spacing)
+            self.confidence.calibrate(spacing)
 
     def flush(self) -> None:
         """Return when all that was written is on the disk."""
@@ -176,10 +179,11 @@ class Voxels:
                 # the window would stand still
                 flush_to_disk(_mask(self._folder))
                 flush_to_disk(_tiff(self._folder))
+                self.confidence.flush()
 
     def unmap(self) -> None:
         """Let go of the files; nothing can be read any more."""
-        del self.labels, self.corrected
+        del self.labels, self.corrected, self.confidence
 
     def close(self) -> None:
         """Flush, and refuse to write from now on; reading goes on."""

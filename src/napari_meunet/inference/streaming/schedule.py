@@ -7,7 +7,8 @@ done plane by plane: whenever `k` planes more have been read, every stage makes
 convolutions need 2 planes beyond their output, so a stage trails its sources by 2
 planes; pooling halves a delay (rounded up, for it needs whole pairs of planes) and
 upsampling doubles it. Where branches meet, planes of the early one wait in a ring for
-the late one. For stage 1 the sum is 94 planes.
+the late one. For stage 1 the sum is 94 planes, and labels wait for two more, so that
+they come in whole blocks.
 
 Nothing here needs torch: the plan computes memory and work from the same schedule
 that the streams are built from.
@@ -21,6 +22,9 @@ from napari_meunet.network.card import NetworkConfig
 
 ALIGNMENT = 16
 """Voxels that stage 1 pools into one; depth, section and slabs are multiples of it."""
+
+BLOCK = 4
+"""Edge of the blocks whose confidence is averaged; labels come in whole ones."""
 
 MARGIN = 2
 """Voxels that two 3x3x3 convolutions need on either side of their output."""
@@ -195,7 +199,7 @@ def schedule_of(network: NetworkConfig) -> Schedule:
     n_classes, refinement = network.n_classes, network.refinement_features
     image = Source(IMAGE, "same", 1)
     if network.fusion == "none":
-        return Schedule(stage1_of(network), n_classes)
+        return _in_blocks(Schedule(stage1_of(network), n_classes))
     if network.fusion == "pre":
         stage1 = stage1_of(network)
         last = stage1[-1]
@@ -203,7 +207,7 @@ def schedule_of(network: NetworkConfig) -> Schedule:
         sources = (image, probabilities)
         delays = {IMAGE: 0, last.name: last.delay}
         stage2 = _unet("stage2", sources, refinement, delays, "conv_out")
-        return Schedule((*stage1, *stage2), n_classes)
+        return _in_blocks(Schedule((*stage1, *stage2), n_classes))
     stage1 = _unet("stage1", (image,), network.features, {IMAGE: 0}, "")
     ahead = _unet("stage2", (image,), refinement, {IMAGE: 0}, "")
     # Stage 2 has the shorter way: one channel of image waits rather than features.
@@ -214,7 +218,14 @@ def schedule_of(network: NetworkConfig) -> Schedule:
     )
     delay = stage1[-1].delay + MARGIN
     fuse = Stage("fuse", 0, joined, network.features[0], delay, "conv_out")
-    return Schedule((*stage1, *stage2, fuse), n_classes)
+    return _in_blocks(Schedule((*stage1, *stage2, fuse), n_classes))
+
+
+def _in_blocks(schedule: Schedule) -> Schedule:
+    """Return a schedule whose labels wait until they begin with a whole block."""
+    *before, last = schedule.stages
+    last = replace(last, delay=-(-last.delay // BLOCK) * BLOCK)
+    return replace(schedule, stages=(*before, last))
 
 
 def sparing(schedule: Schedule) -> Schedule:

@@ -14,12 +14,14 @@ every convolution of the network on the whole volume.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.streaming.confidence import BlockMeans, confidence
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.schedule import (
     IMAGE,
@@ -55,6 +57,22 @@ class Domain:
     start: int
     slab: int
     band: int
+
+
+class Labelled(NamedTuple):
+    """What a push gives back.
+
+    Attributes
+    ----------
+    labels
+        uint8 ``(k, y, x)``. What lies outside the volume has no meaning.
+    confidence
+        float32 ``(k/4, y/4, x/4)``, see
+        `napari_meunet.inference.streaming.confidence`.
+    """
+
+    labels: Tensor
+    confidence: Tensor
 
 
 class Ring:
@@ -184,10 +202,13 @@ class CascadeStream:
 
     @property
     def plane(self) -> int:
-        """First plane of the labels that the next push returns; may be negative."""
+        """First plane of the labels that the next push returns.
+
+        It is a multiple of `BLOCK`, and may be negative.
+        """
         return self._plane - self._schedule.delay
 
-    def push(self, image: Tensor) -> Tensor:
+    def push(self, image: Tensor) -> Labelled:
         """Take `k` planes and return the labels of `k` planes further back.
 
         Parameters
@@ -197,9 +218,8 @@ class CascadeStream:
 
         Returns
         -------
-        Tensor
-            uint8 ``(k, y, x)``; the first plane is the `plane` before the push. What
-            lies outside the volume has no meaning.
+        Labelled
+            Its first plane is the `plane` before the push.
 
         Raises
         ------
@@ -213,9 +233,9 @@ class CascadeStream:
             for rows, features in stream.bands(first):
                 planes = self._passed_on(stage, features, first)
                 self.rings[stage.name].write(first, rows, planes)
-        labels = self._labels()
+        labelled = self._labelled()
         self._plane += self._domain.slab
-        return labels
+        return labelled
 
     def _passed_on(self, stage: Stage, features: Tensor, first: int) -> Tensor:
         if not stage.head:
@@ -224,15 +244,17 @@ class CascadeStream:
         clear_outside(probabilities, 2, first, self._domain.depth)
         return probabilities
 
-    def _labels(self) -> Tensor:
+    def _labelled(self) -> Labelled:
         stage, stream = self._schedule.stages[-1], self._streams[-1]
         shape = (self._domain.slab, *self._domain.section)
         device = self.rings[IMAGE].buffer.device
         labels = torch.empty(shape, dtype=torch.uint8, device=device)
+        blocks = BlockMeans(shape, device)
         total = torch.zeros((), device=device)
         for rows, features in stream.bands(self.plane):
             logits = self._logits(stage, features)[0]
-            labels[:, rows] = logits.argmax(-1)  # ties go to the lowest class
+            best, labels[:, rows] = logits.max(-1)  # ties go to the lowest class
+            blocks.add(rows, confidence(logits, best))
             total += logits.sum(dtype=torch.float32)
         if not total.isfinite():
             raise MeUNetError(
@@ -240,7 +262,7 @@ class CascadeStream:
                 f"{self.plane} to {self.plane + len(labels)} in {logits.dtype}; choose "
                 "precision fp32, or another checkpoint if it is fp32 already"
             )
-        return labels
+        return Labelled(labels, blocks.means())
 
     def _logits(self, stage: Stage, features: Tensor) -> Tensor:  # 1 k y x classes
         head = self._heads[stage.head]

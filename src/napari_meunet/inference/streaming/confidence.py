@@ -1,0 +1,56 @@
+"""How sure a network is of its labels, block by block of 4 x 4 x 4 voxels.
+
+A voxel's confidence is the probability that softmax gives to its label. One minus it is
+the chance that the label is wrong, as far as the network knows, so a block's mean tells
+how many wrong voxels to expect there.
+"""
+
+import torch
+from torch import Tensor
+
+from napari_meunet.inference.streaming.schedule import BLOCK
+
+
+def confidence(logits: Tensor, best: Tensor) -> Tensor:
+    """Return the probability of the likeliest class, float32.
+
+    Parameters
+    ----------
+    logits
+        Of all classes, along the last axis.
+    best
+        Their maximum.
+    """
+    # Class by class: a sum along so short an axis takes twice the time.
+    total = torch.zeros_like(best, dtype=torch.float32)
+    for logit in logits.unbind(-1):
+        total += (logit - best).float().exp_()
+    return total.reciprocal_()
+
+
+class BlockMeans:
+    """Means over blocks, from values that come some rows at a time.
+
+    Parameters
+    ----------
+    shape
+        Voxels along (z, y, x), multiples of `BLOCK`.
+    device
+        Where the values are.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], device: torch.device) -> None:
+        z, y, x = shape
+        # Bands have an even number of rows: half a block of them or more.
+        self._halves = torch.empty((z // BLOCK, y // 2, x // BLOCK), device=device)
+
+    def add(self, rows: slice, values: Tensor) -> None:
+        """Take the values ``(z, rows, x)``; `rows` begin and end at even numbers."""
+        z, _, x = self._halves.shape
+        halves = slice(rows.start // 2, rows.stop // 2)
+        parts = values.reshape(z, BLOCK, -1, 2, x, BLOCK)
+        self._halves[:, halves] = parts.mean((1, 3, 5))
+
+    def means(self) -> Tensor:
+        """Return the means ``(z/4, y/4, x/4)``, float32, when all rows have come."""
+        return (self._halves[:, ::2] + self._halves[:, 1::2]) / 2
