@@ -17,6 +17,7 @@ segmentation_configs = st.builds(
     precision=st.sampled_from(["auto", "fp32", "bf16", "fp16"]),
     memory=st.none() | st.integers(1, 10**13),
     slab=st.none() | st.integers(1, 8).map(lambda n: 16 * n),
+    exact_halo=st.booleans(),
     overwrite_corrected=st.booleans(),
 )
 
@@ -24,6 +25,12 @@ segmentation_configs = st.builds(
 @given(segmentation_configs)
 def test_a_config_survives_json(config):
     assert SegmentationConfig.from_json(config.model_dump_json()) == config
+
+
+def test_windows_leave_no_air_out():
+    assert SegmentationConfig.checked(skip_air=True).skip_air
+    with pytest.raises(MeUNetError, match="goes with the preset 'exact' alone"):
+        SegmentationConfig.checked(skip_air=True, preset="paper")
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,10 @@ class SegmentationConfig(Frozen):
     columns
         Parts of the section along (y, x) of the exact preset; None takes as few as
         fit the memory.
+    skip_air
+        Whether only a box around what is brighter than air is computed, and all beyond
+        it is background; for the exact preset. A declared approximation, see
+        `napari_meunet.volume.air`.
     exact_halo
         Whether columns overlap so far that the labels do not depend on how the
         section is cut. False lets them overlap by 48 voxels, a declared approximation
@@ -112,8 +116,15 @@ class SegmentationConfig(Frozen):
     memory: Annotated[int, Field(gt=0)] | None = None
     slab: Annotated[int, Field(gt=0, multiple_of=16)] | None = None
     columns: tuple[PositiveInt, PositiveInt] | None = None
+    skip_air: bool = False
     exact_halo: bool = True
     overwrite_corrected: bool = False
+
+    @model_validator(mode="after")
+    def _windows_cover_everything(self) -> Self:
+        if self.preset == "paper" and self.skip_air:
+            raise ValueError("skip_air goes with the preset 'exact' alone, got 'paper'")
+        return self
 
 
 SHORTEST_STREAMED = 64

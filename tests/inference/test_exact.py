@@ -20,9 +20,11 @@ def random_voxels(shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def executor(checkpoint, voxels, *, slab=16, band=10**5, dtype=torch.double):
+def executor(
+    checkpoint, voxels, *, slab=16, band=10**5, dtype=torch.double, planes=None
+):
     weights = FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype)
-    images = Images(Volume.from_array(voxels), LIMITS)
+    images = Images(Volume.from_array(voxels), LIMITS, planes)
     schedule = schedule_of(checkpoint.card.network)
     return ExactExecutor(images, schedule, weights, slab, band)
 
@@ -35,7 +37,9 @@ def labelled(executor, columns, first=0):
     for column in columns:
         following = first
         for (z, y, x), block, sure in executor.blocks(column, first):
-            assert z == following or not len(block)
+            if not len(block):
+                continue
+            assert z == following
             following += len(block)
             box = box_of((z, y, x), block)
             assert (labels[box] == 255).all()
@@ -88,6 +92,36 @@ def test_columns_give_the_labels_of_the_whole_section(
     np.testing.assert_array_equal(found, expected)
     expected = true_confidence(checkpoint, voxels, LIMITS)
     np.testing.assert_allclose(sure, 255 * expected, atol=0.501)
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    z=st.tuples(st.integers(0, 4), st.integers(1, 3)),
+    y=st.tuples(st.integers(0, 2), st.integers(1, 3)),
+    x=st.tuples(st.integers(0, 2), st.integers(1, 3)),
+    n_columns=st.sampled_from([1, 2]),
+    first=st.sampled_from(range(0, 70, 4)),
+)
+def test_beyond_a_box_there_is_background(
+    make_checkpoint, true_labels, true_confidence, z, y, x, n_columns, first
+):
+    checkpoint, voxels = make_checkpoint("none"), random_voxels((70, 45, 44))
+    z, y, x = (
+        (16 * start, min(16 * (start + n), size))
+        for (start, n), size in zip((z, y, x), voxels.shape, strict=True)
+    )
+    n_columns = min(n_columns, aligned(x[1] - x[0]) // 16)
+    columns = cut(voxels.shape[1:], (1, n_columns), 96, (y, x))
+    run = executor(checkpoint, voxels, planes=z)
+    found, sure = labelled(run, columns, first)
+
+    part = voxels[tuple(slice(*span) for span in (z, y, x))]
+    labels, expected = np.zeros_like(found), np.full(sure.shape, 255.0)
+    labels[box_of((z[0], y[0], x[0]), part)] = true_labels(checkpoint, part, LIMITS)
+    known = 255 * true_confidence(checkpoint, part, LIMITS)
+    expected[box_of((z[0] // 4, y[0] // 4, x[0] // 4), known)] = known
+    np.testing.assert_array_equal(found[first:], labels[first:])
+    np.testing.assert_allclose(sure[first // 4 :], expected[first // 4 :], atol=0.501)
 
 
 @settings(max_examples=8, deadline=None)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.machine import Machine
 from napari_meunet.inference.plan import plan_segmentation
 from napari_meunet.network.card import NetworkConfig
+from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.volume import Volume
 
 UINT8 = np.dtype(np.uint8)
 FLY = (1072, 470, 470)
@@ -44,9 +47,10 @@ def network(fusion="post"):
     )
 
 
-def planned(shape=FLY, machine=LAPTOP, dtype=UINT8, fusion="post", **config):
+def planned(shape=FLY, machine=LAPTOP, dtype=UINT8, fusion="post", box=None, **config):
+    volume = Volume.from_array(np.broadcast_to(np.zeros((), dtype), shape))
     return plan_segmentation(
-        shape, dtype, network(fusion), SegmentationConfig(**config), machine
+        volume, network(fusion), SegmentationConfig(**config), machine, box
     )
 
 
@@ -66,6 +70,40 @@ def test_a_fly_is_done_in_whole_planes_within_4_gb_in_any_precision():
 def test_slabs_stay_near_the_caches_of_a_processor(edge, precision, slab):
     machine = replace(LAPTOP, precision=precision)
     assert planned((500, edge, edge), machine).slab == slab
+
+
+def test_what_reading_keeps_is_counted(tmp_path):
+    array = zarr.create_array(
+        tmp_path / "a.zarr", shape=FLY, dtype="u2", chunks=(64, 64, 64)
+    )
+    volume, fixed = open_volume(tmp_path / "a.zarr"), Volume.from_array(array)
+    kept = 2 * 64 * 480**2
+    assert (volume.kept_bytes((480, 480)), fixed.kept_bytes((480, 480))) == (kept, 0)
+    assert volume.kept_bytes((4000, 4000)) == 0  # too large to be kept
+    whole, memory_map = (
+        plan_segmentation(scan, network(), SegmentationConfig(), LAPTOP)
+        for scan in (volume, fixed)
+    )
+    assert whole.host_bytes - memory_map.host_bytes == kept
+
+
+def test_a_box_is_made_larger_until_it_begins_at_multiples_of_16():
+    box = (300, 801), (17, 200), (0, 470)
+    plan = planned(box=box)
+    assert plan.box == ((288, 816), (16, 208), (0, 470))
+    (column,) = plan.columns
+    assert column.core == ((0, 470), (0, 470))
+    assert column.read == ((16, 208), (0, 480))
+    whole = planned()
+    assert whole.box == ((0, 1072), (0, 470), (0, 470))
+    text = "planes 288 to 816, rows 16 to 208, columns 0 to 470, beyond which there is"
+    assert str(plan).endswith(f"approximate: {text} air")
+    assert "air" not in str(whole)
+    share = (816 - 288 + 96) * 192 / ((1072 + 96) * 480)
+    assert plan.seconds == pytest.approx(share * whole.seconds)
+    assert plan.device_bytes < whole.device_bytes
+    # two slabs are written while the next one is made: of the whole section
+    assert plan.host_bytes > 3 * plan.slab * 470**2
 
 
 def test_a_section_that_does_not_fit_is_cut_into_the_fewest_columns():

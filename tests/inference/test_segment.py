@@ -98,6 +98,25 @@ def test_votes_of_windows_leave_no_confidence(make_checkpoint, memory_labels):
     assert not labels.confidence.any()
 
 
+def test_air_is_left_out_if_that_is_asked(
+    checkpoint, voxels, memory_labels, true_labels
+):
+    scan = np.random.default_rng(2).integers(0, 20, (150, 96, 96), dtype=np.uint8)
+    scan[60:95, 40:73, 36:62] = 60 + voxels[:35, :, :26] // 2
+    labels = memory_labels(scan.shape)
+    first, *_ = run(scan, checkpoint, labels, skip_air=True)
+    assert "planes 32 to 112, rows 16 to 96, columns 16 to 80, beyond" in first.message
+    box = np.s_[32:112, 16:96, 16:80]
+    expected = np.zeros_like(scan)
+    expected[box] = true_labels(checkpoint, scan[box], limits_of(scan))
+    assert np.bincount(expected[box].ravel()).min() > 100
+    assert (labels.labels != expected).mean() < 1e-4  # ties, as fp32 rounds them
+    assert (labels.times_written == 1).all()
+    again = run(scan, checkpoint, labels, skip_air=True)
+    assert len(again) == 1
+    assert len(run(scan, checkpoint, labels)) > 1  # without, it is another run
+
+
 def test_labels_carry_the_values_of_the_classes_on_the_card(
     checkpoint, voxels, labels, one_go
 ):

@@ -51,6 +51,9 @@ class Nowhere:
     def write(self, start, block, *, overwrite_corrected):
         assert start[0] == self.planes and block.shape[1:] == self.shape[1:]
 
+    def write_confidence(self, start, block):
+        assert len(block)
+
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -66,7 +69,7 @@ checkpoint = Checkpoint(Cascade(**network.model_dump()).state_dict(), card)
 volume = Volume.from_array(Scan())
 config = SegmentationConfig(device="cpu", precision="fp32")
 machine = inspect_machine(config)
-plan = plan_segmentation(volume.shape, volume.dtype, network, config, machine)
+plan = plan_segmentation(volume, network, config, machine)
 before = peak()
 for step in segment(volume, checkpoint, config, Nowhere()):
     pass

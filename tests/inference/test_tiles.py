@@ -1,5 +1,7 @@
 """Columns and the paper's windows tile the section."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,6 +43,31 @@ def test_a_section_of_40_in_two_columns():
     assert two == Column(core=((0, 16), (16, 40)), read=((0, 16), (0, 48)))
     assert two.name == "y0-16,x16-40"
     assert two.section == (16, 48)
+
+
+@given(
+    size=sizes,
+    n=st.integers(1, 4),
+    first=st.integers(0, 5),
+    n_voxels=st.integers(1, 300),
+    halo=st.sampled_from([0, 48]),
+)
+def test_what_is_not_worth_reading_belongs_to_the_outer_columns(
+    size, n, first, n_voxels, halo
+):
+    first = min(16 * first, (size - 1) // 16 * 16)
+    span = first, min(first + n_voxels, size)
+    n = min(n, aligned(span[1] - first) // 16)
+    columns = cut((16, size), (1, n), halo, ((0, 16), span))
+    cores = [column.core[1] for column in columns]
+    assert (cores[0][0], cores[-1][1]) == (0, size)
+    assert all(one[1] == two[0] for one, two in pairwise(cores))
+    for core, column in zip(cores, columns, strict=True):
+        start, stop = column.read[1]
+        assert start % 16 == stop % 16 == 0
+        assert first <= start < stop <= first + aligned(span[1] - first)
+        assert start <= max(core[0] - halo, first)
+        assert stop >= min(core[1] + halo, span[1])
 
 
 def test_columns_touch_where_their_cores_overlap():

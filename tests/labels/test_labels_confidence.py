@@ -52,8 +52,12 @@ def test_its_voxels_are_four_times_as_large(store, sure):
 
 def test_it_can_be_forgotten(store, sure):
     store.write_confidence((0, 0, 0), sure)
+    shown = store.confidence
     store.forget_confidence()
-    assert not store.confidence.any()
+    assert store.confidence is None
+    assert not shown.any()
+    store.write_confidence((0, 0, 0), sure)
+    np.testing.assert_array_equal(store.confidence, sure)
 
 
 @pytest.mark.parametrize("writable", [True, False])

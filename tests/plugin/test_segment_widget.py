@@ -20,6 +20,7 @@ from napari_meunet.network.checkpoint import (
 )
 from napari_meunet.plugin.docks import segment as dock
 from napari_meunet.plugin.docks.segment import SegmentWidget
+from napari_meunet.plugin.doubt import Doubt
 from napari_meunet.plugin.layers import scan_layers, store_of, volume_of
 from napari_meunet.plugin.segmentation import finished_now
 from napari_meunet.plugin.widgets.fields.options_form import OptionsForm
@@ -106,6 +107,11 @@ def test_options_are_a_config(qtbot):
     config = SegmentationConfig(
         preset="paper", device="cuda:1", memory=2_500_000_000, overwrite_corrected=True
     )
+    form.value = config
+    assert form.value == config
+    form.skip_air.value = True  # windows leave nothing out
+    assert form.value == config
+    config = SegmentationConfig(device="cpu", skip_air=True)
     form.value = config
     assert form.value == config
 
@@ -267,6 +273,39 @@ def test_a_complete_run_is_not_offered_again(widget, viewer, scan, qtbot):
     wait_for_end(widget, qtbot)
     qtbot.waitUntil(lambda: "complete" in widget.plan.text(), timeout=30_000)
     assert not widget.run.isEnabled()
+
+
+def test_where_the_model_is_unsure_is_shown_over_the_labels(
+    widget, viewer, scan, qtbot
+):
+    (image,) = add_scan(viewer, scan)
+    wait_for_plan(widget, qtbot)
+    assert not widget.doubt.isEnabled()
+    widget.run.click()
+    wait_for_end(widget, qtbot)
+    qtbot.waitUntil(widget.doubt.isEnabled, timeout=60_000)
+    widget.doubt.click()
+    labels, doubt = viewer.layers[1:]
+    sure = store_of(labels).confidence
+    np.testing.assert_array_equal(np.asarray(doubt.data), 255 - sure)
+    assert np.ptp(sure) > 0
+    for corner in (0, 1):  # it covers the labels to the edges of their voxels
+        ends = (
+            layer.data_to_world(corner * np.array(layer.data.shape) - 0.5)
+            for layer in (labels, doubt)
+        )
+        np.testing.assert_allclose(*ends)
+    assert widget.image.layer == image
+    assert not widget.doubt.isEnabled()
+    viewer.layers.remove(doubt)
+    assert widget.doubt.isEnabled()
+
+
+def test_where_the_model_has_said_nothing_there_is_no_doubt():
+    doubt = Doubt(np.array([[[0, 1, 128, 255]]], np.uint8))
+    assert doubt[:].tolist() == [[[0, 254, 127, 0]]]
+    assert doubt[0, 0, 2] == 127
+    assert (doubt.shape, doubt.ndim, doubt.size) == ((1, 1, 4), 3, 4)
 
 
 def test_what_a_person_painted_survives_a_run(widget, viewer, scan, store, qtbot):

@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.volume import intensity
 from napari_meunet.volume.fingerprint import fingerprint
 from napari_meunet.volume.intensity import intensity_range
+from napari_meunet.volume.sample import read_sample
 from napari_meunet.volume.volume import Volume
 
 
@@ -21,8 +24,7 @@ def test_the_sample_is_evenly_spaced_planes_with_every_nth_voxel(monkeypatch):
     monkeypatch.setattr(intensity, "N_PLANES", 3)
     monkeypatch.setattr(intensity, "N_VOXELS", 3 * 4 * 4)
     array = np.random.default_rng(0).integers(0, 1000, (9, 8, 8))
-    sample = array[[0, 4, 8], ::2, ::2]
-    expected = tuple(np.percentile(sample, (10, 90)))
+    expected = tuple(np.percentile(array[[0, 4, 8], ::2, ::2], (10, 90)))
     assert intensity_range(Volume.from_array(array), 10, 90) == expected
 
 
@@ -37,11 +39,28 @@ def test_the_sample_is_small_and_reads_few_planes(z, y, x):
             planes.append(index)
             return np.broadcast_to(np.uint8(0), (1, y, x))
 
-    sample = intensity._sample(Volume.from_array(Counting()))
-    assert len(planes) == min(z, intensity.N_PLANES)
+    sample = read_sample(Volume.from_array(Counting()), 32, 2_000_000)
+    assert len(planes) == min(z, 32)
     assert planes[0] == slice(0, 1)
     assert planes[-1] == slice(z - 1, z)
-    assert 0 < sample.size <= 1.2 * intensity.N_VOXELS
+    assert 0 < sample.voxels.size <= 1.2 * 2_000_000
+    assert sample.voxels.shape == tuple(map(len, sample.places))
+
+
+def test_the_sample_lets_go_of_the_planes_that_it_was_read_from():
+    kept = []
+
+    class Planes:
+        shape, dtype = (9, 400, 400), np.dtype(np.uint8)
+
+        def __getitem__(self, index):
+            assert not any(plane() is not None for plane in kept[:-1])
+            plane = np.zeros((1, 400, 400), np.uint8)
+            kept.append(weakref.ref(plane))
+            return plane
+
+    read_sample(Volume.from_array(Planes()), 9, 9 * 100 * 100)
+    assert len(kept) == 9
 
 
 def test_what_is_not_finite_does_not_count():
@@ -90,3 +109,13 @@ def test_a_scan_is_sampled_once_for_all_spacings(rng):
     assert (intensity_range(other, 1, 99), fingerprint(other)) == found
     intensity_range(other, 5, 95)
     assert planes.n_reads == n_reads
+
+
+def test_a_sample_of_means_misses_nothing_thin():
+    scan = np.zeros((2, 10, 11), np.float32)
+    scan[1, 4, 10] = 16
+    sample = read_sample(Volume.from_array(scan), 2, 2 * 3 * 3, averaged=True)
+    means = np.zeros((2, 3, 3), np.float32)
+    means[1, 1, 2] = 16 / 16 * 2  # the last of 11 columns is there twice
+    assert [part.tolist() for part in sample.places] == [[0, 1], [0, 4, 8], [0, 4, 8]]
+    np.testing.assert_array_equal(sample.voxels, means)

@@ -97,6 +97,14 @@ def _add_engine(parser: Parser) -> None:
         "not given, 80%% of what is free on a graphics card, else half",
     )
 
+    parser.add_argument(
+        "--skip-air",
+        action="store_true",
+        help="compute a box around what is brighter than air, and call all beyond it "
+        "background: faster where the specimen fills a part of the scan, and no longer "
+        "exact at the sides of the box",
+    )
+
 
 def run(options: argparse.Namespace) -> None:
     """Segment, then say where the labels are and what it took."""
@@ -105,6 +113,7 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         precision=options.precision,
         memory=options.memory,
+        skip_air=options.skip_air,
         overwrite_corrected=options.overwrite_corrected,
     )
     folder = options.output or labels_folder(options.image)
@@ -143,8 +152,7 @@ def segment_scan(
     What a run finished is not done again, unless it is to `restart`.
     """
     from napari_meunet.inference.machine import inspect_machine
-    from napari_meunet.inference.plan import plan_segmentation
-    from napari_meunet.inference.segment import limits_for, segment
+    from napari_meunet.inference.segment import limits_for, plan_for, segment
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.network.checkpoint import load_checkpoint
 
@@ -152,8 +160,7 @@ def segment_scan(
     checkpoint = load_checkpoint(model)
     # What cannot run is refused before there is a folder.
     limits_for(volume, checkpoint.card)
-    network, machine = checkpoint.card.network, inspect_machine(config)
-    plan_segmentation(volume.shape, volume.dtype, network, config, machine)
+    plan_for(volume, checkpoint.card, config, inspect_machine(config))
     zyx = volume.spacing.zyx if volume.spacing else None
     remark(spacing_remark(checkpoint.card, zyx))
     with LabelStore.open_or_create(folder, volume, checkpoint.card.classes) as labels:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_meunet.inference.streaming.folded import FoldedCascade
-from napari_meunet.inference.tiles import Box
+from napari_meunet.inference.tiles import Box, Span
 from napari_meunet.volume.volume import Volume
 
 Limits = tuple[float, float] | None
@@ -27,10 +27,14 @@ class Images:
         What is segmented.
     limits
         Intensities that become 0 and 1.
+    planes
+        Those that are looked at, first and behind the last; None if all are. The others
+        count as being outside the volume.
     """
 
     volume: Volume
     limits: Limits
+    planes: Span | None = None
 
     def read(self, box: Box) -> Voxels:
         """Return the voxels of `box` that lie within the volume, as a copy.
@@ -61,9 +65,11 @@ class Images:
 
     def inside(self, box: Box) -> Box:
         """Return the part of `box` that lies within the volume; may be empty."""
+        depth, height, width = self.volume.shape
+        spans = self.planes or (0, depth), (0, height), (0, width)
         z, y, x = (
-            (max(start, 0), max(min(stop, size), start, 0))
-            for (start, stop), size in zip(box, self.volume.shape, strict=True)
+            (max(start, first), max(min(stop, last), start, first))
+            for (start, stop), (first, last) in zip(box, spans, strict=True)
         )
         return z, y, x
 

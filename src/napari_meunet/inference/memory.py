@@ -5,6 +5,7 @@ It follows `napari_meunet.inference.streaming.stream` and the executors one by o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ CONFIDENCE = 4 / 32 + 4 / 64
 """Bytes of a voxel: float32 for half a block of 4 x 4 x 4 voxels, and for a block."""
 
 ANSWER = 8 + 2 * 4
-"""Bytes of a voxel in a band: its label in int64, and two numbers in float32."""
+"""Bytes of a voxel in a band: its label in int64, and two numbers in float32; besides
+them there is one in float32 for each class, to add them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def exact_memory(
     """
     section = max((column.section for column in columns), key=np.prod)
     slab = push.slab * section[0] * section[1]
-    slabs = slab * (read_itemsize(dtype) * (READ_AHEAD + 2) + WRITE_BEHIND + 2)
+    # where air is left out, more is labelled than is read
+    core = push.slab * max(prod(b - a for a, b in column.core) for column in columns)
+    slabs = slab * read_itemsize(dtype) * (READ_AHEAD + 2) + core * (WRITE_BEHIND + 2)
     return Memory(
         slabs, stream_bytes(schedule, section, push) + image_bytes(slab, push)
     )
@@ -151,4 +155,4 @@ def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> i
         return numbers * push.itemsize
     # logits, their maximum and its distance to one of them
     numbers += voxels * (n_classes + 2)
-    return numbers * push.itemsize + voxels * ANSWER
+    return numbers * push.itemsize + voxels * (ANSWER + 4 * n_classes)

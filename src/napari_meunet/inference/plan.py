@@ -8,9 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from napari_meunet.config import SegmentationConfig, Shape
 from napari_meunet.errors import MeUNetError
@@ -21,13 +19,21 @@ from napari_meunet.inference.streaming.schedule import (
     schedule_of,
     sparing,
 )
-from napari_meunet.inference.tiles import PAPER_WINDOW, Column, Tiling, aligned, cut
+from napari_meunet.inference.tiles import (
+    PAPER_WINDOW,
+    Box,
+    Column,
+    Tiling,
+    aligned,
+    cut,
+)
 from napari_meunet.network.card import NetworkConfig
 from napari_meunet.network.free_memory import HOST_SHARE, share_of
 from napari_meunet.words import size_in_words, time_in_words
 
 if TYPE_CHECKING:
     from napari_meunet.inference.machine import Machine
+    from napari_meunet.volume.volume import Volume
 
 APPROXIMATE_HALO = 48
 """Voxels around a column if exactness is not asked for: about half the reach."""
@@ -77,6 +83,10 @@ class Plan:
         As in `SegmentationConfig`, but decided.
     schedule
         The stages that run. In fp32 stage 1's first one runs twice, to save memory.
+    shape
+        Of the volume, (z, y, x).
+    box
+        What of it is computed; beyond is air.
     columns
         Parts of the section, done one after the other.
     slab, band
@@ -93,6 +103,8 @@ class Plan:
     device: str
     precision: str
     schedule: Schedule
+    shape: Shape
+    box: Box
     columns: tuple[Column, ...]
     slab: int
     band: int
@@ -119,35 +131,42 @@ class Plan:
         ]
         if not self.exact:
             parts.append(f"approximate: columns overlap by {APPROXIMATE_HALO} voxels")
+        if self.box != tuple((0, size) for size in self.shape):
+            axes = zip(("planes", "rows", "columns"), self.box, strict=True)
+            spans = (f"{name} {start} to {stop}" for name, (start, stop) in axes)
+            parts.append(f"approximate: {', '.join(spans)}, beyond which there is air")
         return ", ".join(parts)
 
 
 def plan_segmentation(
-    shape: Shape,
-    dtype: np.dtype[Any],
+    volume: "Volume",
     network: NetworkConfig,
     config: SegmentationConfig,
     machine: "Machine",
+    box: Box | None = None,
 ) -> Plan:
     """Return the plan with the fewest columns that fits the memory allowed.
 
     Parameters
     ----------
-    shape, dtype
-        Of the volume, (z, y, x).
+    volume
+        What is segmented; no voxel is read.
     network
         The cascade.
     config
         What the user asks for.
     machine
         What there is.
+    box
+        Beyond it there is air, which is not to be computed; None if all is. It is made
+        larger to begin at multiples of 16.
 
     Raises
     ------
     MeUNetError
         If not even the narrowest columns fit.
     """
-    task = _Task(shape, dtype, network, config, machine)
+    task = _Task(volume, network, config, machine, box)
     plans = task.paper_plans() if config.preset == "paper" else task.exact_plans()
     for plan in plans:
         if _fits(plan, config, machine):
@@ -159,11 +178,28 @@ def plan_segmentation(
 class _Task:
     """All that a plan depends on."""
 
-    shape: Shape
-    dtype: np.dtype[Any]
+    volume: "Volume"
     network: NetworkConfig
     config: SegmentationConfig
     machine: "Machine"
+    asked: Box | None
+
+    @property
+    def shape(self) -> Shape:
+        return self.volume.shape
+
+    @property
+    def box(self) -> Box:
+        """What is computed, from multiples of 16 to such or to the volume's ends."""
+        z, y, x = (
+            (start // ALIGNMENT * ALIGNMENT, min(aligned(stop), size))
+            for (start, stop), size in zip(
+                self.asked or tuple((0, size) for size in self.shape),
+                self.shape,
+                strict=True,
+            )
+        )
+        return z, y, x
 
     @property
     def appetite(self) -> Appetite:
@@ -171,14 +207,14 @@ class _Task:
 
     def exact_plans(self) -> Iterator[Plan]:
         """Return plans with ever more columns."""
-        depth, height, width = self.shape
+        (first, last), *section = self.box
         schedule = schedule_of(self.network)
         if self.machine.precision == "fp32":
             schedule = sparing(schedule)
         reach = aligned(schedule.reach())
         halo = reach if self.config.exact_halo else APPROXIMATE_HALO
         for parts in self._grids():
-            columns = cut((height, width), parts, halo)
+            columns = cut(self.shape[1:], parts, halo, (section[0], section[1]))
             area = sum(prod(column.section) for column in columns)
             for slab in self._slabs(columns):
                 push = self._push(slab)
@@ -186,8 +222,8 @@ class _Task:
                     schedule,
                     columns,
                     push,
-                    exact_memory(schedule, columns, push, self.dtype),
-                    area * (depth + schedule.delay),
+                    exact_memory(schedule, columns, push, self.volume.dtype),
+                    area * (last - first + schedule.delay),
                 )
 
     def paper_plans(self) -> Iterator[Plan]:
@@ -199,13 +235,13 @@ class _Task:
             schedule,
             cut(self.shape[1:], (1, 1), 0),
             push,
-            paper_memory(schedule, self.shape, push, self.dtype),
+            paper_memory(schedule, self.shape, push, self.volume.dtype),
             n_windows * PAPER_WINDOW**2 * (PAPER_WINDOW + schedule.delay),
         )
 
     def _grids(self) -> list[tuple[int, int]]:
         """Return columns along (y, x), the fewest first, then the squarest."""
-        _, height, width = self.shape
+        height, width = (stop - start for start, stop in self.box[1:])
         most = aligned(height) // ALIGNMENT, aligned(width) // ALIGNMENT
         asked = self.config.columns
         if asked and (asked[0] > most[0] or asked[1] > most[1]):
@@ -242,16 +278,19 @@ class _Task:
         memory: Memory,
         voxels: int,
     ) -> Plan:
+        sections = {column.section for column in columns}
         return Plan(
             preset=self.config.preset,
             device=self.machine.device,
             precision=self.machine.precision,
             schedule=schedule,
+            shape=self.shape,
+            box=self.box,
             columns=columns,
             slab=push.slab,
             band=push.band,
             exact=self.config.exact_halo or len(columns) == 1,
-            host_bytes=memory.host,
+            host_bytes=memory.host + max(map(self.volume.kept_bytes, sections)),
             device_bytes=memory.device,
             seconds=voxels * schedule.flops_per_voxel() / self.machine.rate,
         )

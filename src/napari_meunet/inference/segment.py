@@ -220,7 +220,7 @@ class _Run:
         labels = np.array(values, np.uint8)[block.labels]
         overwrite = self.config.overwrite_corrected
         self.labels.write(block.start, labels, overwrite_corrected=overwrite)
-        if block.confidence is not None:
+        if block.confidence.size:
             z, y, x = (first // BLOCK for first in block.start)
             self.labels.write_confidence((z, y, x), block.confidence)
         self.labels.mark_finished(column.name, block.start[0] + len(labels))
@@ -234,10 +234,7 @@ class _Run:
         return Progress(done, total, "planes", message)
 
     def _plan(self, config: SegmentationConfig, machine: Machine) -> Plan:
-        network = self.checkpoint.card.network
-        return plan_segmentation(
-            self.volume.shape, self.volume.dtype, network, config, machine
-        )
+        return plan_for(self.volume, self.checkpoint.card, config, machine)
 
     def _record(self, plan: Plan) -> RunRecord:
         return RunRecord(
@@ -247,6 +244,7 @@ class _Run:
             device=plan.device,
             precision=plan.precision,
             limits=self.limits,
+            box=plan.box,
             exact_halo=self.config.exact_halo,
             columns=plan.parts,
             slab=plan.slab,
@@ -259,8 +257,26 @@ class _Run:
             self.checkpoint.build(), torch.device(plan.device), DTYPES[plan.precision]
         )
         executor = ExactExecutor if plan.preset == "exact" else PaperExecutor
-        images = Images(self.volume, self.limits)
+        images = Images(self.volume, self.limits, plan.box[0])
         return executor(images, plan.schedule, weights, plan.slab, plan.band)
+
+
+def plan_for(
+    volume: Volume, card: Card, config: SegmentationConfig, machine: Machine
+) -> Plan:
+    """Return the plan of a new run, see `plan_segmentation`.
+
+    Raises
+    ------
+    MeUNetError
+        If the run does not fit the memory allowed.
+    """
+    box = None
+    if config.skip_air:
+        from napari_meunet.volume.air import box_without_air  # brings SciPy
+
+        box = box_without_air(volume)
+    return plan_segmentation(volume, card.network, config, machine, box)
 
 
 def _require_same_shape(volume: Volume, labels: LabelTarget) -> None:

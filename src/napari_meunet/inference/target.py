@@ -10,6 +10,7 @@ from pydantic import JsonValue, ValidationError
 
 from napari_meunet.config import Frozen, Shape
 from napari_meunet.inference.images import Limits
+from napari_meunet.inference.tiles import Box
 
 
 class LabelTarget(Protocol):
@@ -76,7 +77,7 @@ class RunRecord(Frozen):
         As in the plan.
     limits
         Intensities that became 0 and 1.
-    exact_halo, columns, slab, band
+    box, exact_halo, columns, slab, band
         How the volume was cut.
     overwrite_corrected
         Whether corrected voxels were written over.
@@ -88,6 +89,7 @@ class RunRecord(Frozen):
     device: str
     precision: str
     limits: Limits
+    box: Box
     exact_halo: bool
     columns: tuple[int, int]
     slab: int

@@ -37,12 +37,12 @@ class Block(NamedTuple):
         ``(z, y, x)`` from there on; may hold no planes.
     confidence
         Mean confidence of blocks of 4 x 4 x 4 voxels, 255 times a probability, from the
-        block on that holds `start`; None if the executor knows of none.
+        block on that holds `start`; empty if the executor knows of none.
     """
 
     start: Shape
     labels: NDArray[np.uint8]
-    confidence: NDArray[np.uint8] | None = None
+    confidence: NDArray[np.uint8] = np.empty((0, 0, 0), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Column:
     Attributes
     ----------
     core
-        Voxels along y and x that are labelled.
+        Voxels along y and x that are labelled. What of them is not read is air.
     read
         Voxels along y and x that are read: the core and its halo. They begin and end
         at multiples of 16, beyond the end of the section if need be.
@@ -80,7 +80,10 @@ class Column:
 
 
 def cut(
-    section: tuple[int, int], parts: tuple[int, int], halo: int
+    section: tuple[int, int],
+    parts: tuple[int, int],
+    halo: int,
+    within: tuple[Span, Span] | None = None,
 ) -> tuple[Column, ...]:
     """Return ``parts[0] * parts[1]`` columns whose cores tile a section.
 
@@ -92,9 +95,14 @@ def cut(
         Columns along (y, x).
     halo
         Voxels around a core, a multiple of 16; there is none beyond the section.
+    within
+        Voxels along y and x that are worth reading, beginning at multiples of 16; None
+        if all are. The outer cores reach beyond them to the ends of the section.
     """
+    spans = within or tuple((0, size) for size in section)
     along_y, along_x = (
-        _cut_axis(size, n, halo) for size, n in zip(section, parts, strict=True)
+        _cut_axis(size, n, halo, span)
+        for size, n, span in zip(section, parts, spans, strict=True)
     )
     return tuple(
         Column((core_y, core_x), (read_y, read_x))
@@ -102,16 +110,19 @@ def cut(
     )
 
 
-def _cut_axis(size: int, parts: int, halo: int) -> list[tuple[Span, Span]]:
+def _cut_axis(
+    size: int, parts: int, halo: int, within: Span
+) -> list[tuple[Span, Span]]:
     """Return cores and what is read for them.
 
     For example 40 voxels in 2 parts with halo 16: 0:16 from 0:32, 16:40 from 0:48.
     """
-    end = aligned(size)
-    edges = [end // ALIGNMENT * i // parts * ALIGNMENT for i in range(parts + 1)]
+    first, n_units = within[0], aligned(within[1] - within[0]) // ALIGNMENT
+    edges = [first + n_units * i // parts * ALIGNMENT for i in range(parts + 1)]
+    cores = pairwise((0, *edges[1:-1], size))
     return [
-        ((start, min(stop, size)), (max(start - halo, 0), min(stop + halo, end)))
-        for start, stop in pairwise(edges)
+        (core, (max(start - halo, first), min(stop + halo, edges[-1])))
+        for core, (start, stop) in zip(cores, pairwise(edges), strict=True)
     ]
 
 

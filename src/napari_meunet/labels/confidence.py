@@ -5,6 +5,8 @@ damaged is none at all.
 """
 
 import sys
+from contextlib import suppress
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +31,17 @@ EDGE = 4
 """Voxels along the edge of a block."""
 
 
+def confidence_bytes(shape: Shape) -> int:
+    """Return the size of the map of a volume ``(z, y, x)``, its header aside."""
+    return prod(_blocks(shape))
+
+
 class Confidence:
     """A map of blocks, uint8 ``(z, y, x)``; a TIFF that is written in place.
 
-    255 times the mean probability that the model gave to its labels; 0 where it has
-    said nothing. Blocks at the far ends reach beyond the volume. The file comes with
-    the first write.
+    255 times the mean probability that the model gave to its labels, and 255 where air
+    was left out; 0 where it has said nothing. Blocks at the far ends reach into the
+    padding of the volume, which counts, too. The file comes with the first write.
 
     Parameters
     ----------
@@ -53,8 +60,7 @@ class Confidence:
 
     def __init__(self, folder: Path, shape: Shape, *, writable: bool) -> None:
         self._path = folder / "confidence.tif"
-        z, y, x = (-(-size // EDGE) for size in shape)
-        self._shape = z, y, x
+        self._shape = _blocks(shape)
         self.blocks = self._opened(writable=writable) if self._path.exists() else None
 
     def write(
@@ -67,7 +73,7 @@ class Confidence:
         MeUNetError
             If the folder cannot be written, or the disk is full.
         """
-        if self.blocks is None:
+        if self.blocks is None or not self._path.exists():
             self.blocks = self._created(spacing)
         room = min(block.nbytes + RESERVE, hole_bytes(self._path))
         require_room(self._path.parent, room)
@@ -76,24 +82,28 @@ class Confidence:
     def forget(self) -> None:
         """Say of no block any more how sure the model was."""
         for plane in () if self.blocks is None else self.blocks:
-            if plane.any():  # or holes of the file would be filled
-                plane[:] = 0
+            for row in plane:
+                if row.any():  # or holes of the file would be filled
+                    row[:] = 0
+        self.blocks = None
+        with suppress(PermissionError):  # Windows keeps a file that is mapped
+            self._path.unlink(missing_ok=True)
 
     def calibrate(self, spacing: Spacing) -> None:
         """Change the spacing that the header claims to one of the volume's voxels."""
-        if self.blocks is not None:
+        if self.blocks is not None and self._path.exists():
             calibrate_tiff(self._path, self._shape, _of_blocks(spacing))
 
     def flush(self) -> None:
         """Return when all that was written is on the disk."""
-        if self.blocks is not None:
+        if self.blocks is not None and self._path.exists():
             if sys.platform == "win32":  # where a file knows nothing of its map
                 self.blocks.flush()
             flush_to_disk(self._path)
 
     def _created(self, spacing: Spacing | None) -> LabelMap:
         folder = self._path.parent
-        require_room(folder, int(np.prod(self._shape)) + RESERVE)
+        require_room(folder, prod(self._shape) + RESERVE)
         with writing(folder), replacing(self._path) as temporary:
             create_tiff(temporary, self._shape, spacing and _of_blocks(spacing))
         return open_tiff(self._path, self._shape, writable=True)
@@ -101,8 +111,13 @@ class Confidence:
     def _opened(self, *, writable: bool) -> LabelMap | None:
         try:
             return open_tiff(self._path, self._shape, writable=writable)
-        except MeUNetError:
+        except (MeUNetError, OSError):
             return None
+
+
+def _blocks(shape: Shape) -> Shape:
+    z, y, x = (-(-size // EDGE) for size in shape)
+    return z, y, x
 
 
 def _of_blocks(spacing: Spacing) -> Spacing:

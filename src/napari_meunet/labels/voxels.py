@@ -11,7 +11,7 @@ from napari_meunet.atomic import flush_to_disk, writing
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at
-from napari_meunet.labels.confidence import Confidence
+from napari_meunet.labels.confidence import Confidence, confidence_bytes
 from napari_meunet.labels.corrected import Corrected, corrected_bytes
 from napari_meunet.labels.edit import Edit, RecentEdits
 from napari_meunet.labels.folder import WORKING_COPY
@@ -81,7 +81,8 @@ class Voxels:
             If the disk could not hold all voxels.
         """
         z, y, x = shape
-        require_room(folder, z * y * x + corrected_bytes(shape) + RESERVE)
+        n_bytes = z * y * x + corrected_bytes(shape) + confidence_bytes(shape)
+        require_room(folder, n_bytes + RESERVE)
         create_tiff(_tiff(folder), shape, spacing)
         Corrected.create(_mask(folder), shape)
 

@@ -129,17 +129,10 @@ def forecast(task: Task) -> Forecast:
 
 def _new_plan(task: Task) -> "Plan":
     from napari_meunet.inference.machine import inspect_machine
-    from napari_meunet.inference.plan import plan_segmentation
-    from napari_meunet.inference.segment import limits_for
+    from napari_meunet.inference.segment import limits_for, plan_for
 
     limits_for(task.volume, task.card)  # or the run would be refused
-    return plan_segmentation(
-        task.volume.shape,
-        task.volume.dtype,
-        task.card.network,
-        task.config,
-        inspect_machine(task.config),
-    )
+    return plan_for(task.volume, task.card, task.config, inspect_machine(task.config))
 
 
 def prepare(task: Task, store: "LabelStore | None") -> Run:

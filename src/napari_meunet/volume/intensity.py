@@ -1,15 +1,13 @@
 """The range of grey values that a network's normalisation is based on."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.volume.sample import read_sample
 from napari_meunet.volume.volume import Volume
 
-N_PLANES = 32
-N_VOXELS = 2_000_000
+N_PLANES, N_VOXELS = 32, 2_000_000
+"""Of the sample, see `napari_meunet.volume.sample.read_sample`."""
 
 
 def intensity_range(
@@ -18,11 +16,9 @@ def intensity_range(
     """Return two percentiles of the grey values, the lower one first.
 
     They are those of a sample that depends on the shape alone, so that a copy of a
-    scan in another format gives the same numbers: up to `N_PLANES` planes, evenly
-    spaced from the first to the last, and in each plane every n-th voxel along y and
-    x, with n as small as keeps the sample within about `N_VOXELS`. It is read once.
-    If the percentiles coincide, as in a scan that is nearly all air, the least and
-    greatest value of the sample are returned.
+    scan in another format gives the same numbers. It is read once. If the percentiles
+    coincide, as in a scan that is nearly all air, the least and greatest value of the
+    sample are returned.
 
     Parameters
     ----------
@@ -37,7 +33,8 @@ def intensity_range(
         If the sample has one value only, or no finite one.
     """
     if "sample" not in volume.known:
-        volume.known["sample"] = _sample(volume)
+        voxels = read_sample(volume, N_PLANES, N_VOXELS).voxels
+        volume.known["sample"] = voxels[np.isfinite(voxels)]
     values = volume.known["sample"]
     if values.size == 0:
         raise MeUNetError(
@@ -52,19 +49,6 @@ def intensity_range(
         )
     low, high = map(float, np.percentile(values, (low_percentile, high_percentile)))
     return (low, high) if low < high else (least, greatest)
-
-
-def _sample(volume: Volume) -> NDArray[Any]:
-    """Return the sample's finite values."""
-    z, y, x = volume.shape
-    n_planes = min(N_PLANES, z)
-    step = max(1, int(np.ceil(np.sqrt(n_planes * y * x / N_VOXELS))))
-    numbers = np.linspace(0, z - 1, n_planes).round().astype(int).tolist()
-    values = np.concatenate(
-        [volume.read(n, n + 1)[0, ::step, ::step].ravel() for n in numbers]
-    )
-    finite: NDArray[Any] = values[np.isfinite(values)]
-    return finite
 
 
 def _name(volume: Volume) -> str:

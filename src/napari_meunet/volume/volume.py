@@ -136,6 +136,17 @@ class Volume:
         """Data type of the voxels."""
         return self.planes.dtype
 
+    def kept_bytes(self, section: tuple[int, int]) -> int:
+        """Return the memory that reading plane after plane keeps beside the planes.
+
+        Parameters
+        ----------
+        section
+            Voxels along (y, x) that are read of each plane.
+        """
+        kept = getattr(self.planes, "kept_bytes", None)
+        return kept(section) if kept else 0
+
     @cached_property
     def data(self) -> da.Array:
         """The voxels as a lazy Dask array ``(z, y, x)``, for viewers."""

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFormLayout, QPushButton
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.docks.dock import Dock
+from napari_meunet.plugin.doubt import doubt_layer, doubts
 from napari_meunet.plugin.jobs import Ending, Job, Question, tell
 from napari_meunet.plugin.layers import (
     folder_name,
@@ -83,6 +84,7 @@ class SegmentWidget(Dock):
         self.run = QPushButton("Run")
         self.row = JobRow()
         self.result = Note(muted=True)
+        self.doubt = QPushButton("Show where the model is unsure")
 
     def _lay_out(self) -> None:
         self._form = form = QFormLayout()
@@ -94,7 +96,7 @@ class SegmentWidget(Dock):
         form.addRow("Labels", self.folder)
         self.options.add_rows(form)
         self.column.addLayout(form)
-        for part in (self.plan, self.run, self.row, self.result):
+        for part in (self.plan, self.run, self.row, self.result, self.doubt):
             self.column.addWidget(part)
         self.column.addStretch()
 
@@ -115,9 +117,12 @@ class SegmentWidget(Dock):
             field.changed.connect(self._change)
         self.legend.chosen.connect(self._paint_with)
         self.run.clicked.connect(self._prepare)
-        removed = self._viewer.layers.events.removed
-        removed.connect(self._cancel_without_labels)
-        self.destroyed.connect(lambda: removed.disconnect(self))  # as `LayerChoice`
+        self.doubt.clicked.connect(self._show_doubt)
+        events = self._viewer.layers.events
+        events.removed.connect(self._cancel_without_labels)
+        events.inserted.connect(self._take_note_of_labels)
+        for emitter in (events.inserted, events.removed):  # as `LayerChoice`
+            self.destroyed.connect(lambda _=None, e=emitter: e.disconnect(self))
 
     # what is asked for
 
@@ -177,6 +182,7 @@ class SegmentWidget(Dock):
         self.run.setEnabled(not (waiting or self._problem))
         self.run.setToolTip(waiting or self._problem or "label every voxel")
         self.run.setText(self._forecast.action if self._forecast else "Run")
+        self._refresh_doubt()
         if self._running:
             self.plan.say("")
         elif self._problem:
@@ -242,12 +248,15 @@ class SegmentWidget(Dock):
             self.result.say(progress.message)
         new, self._shown = finished_now(self._shown, progress, depth), progress
         if self._labels is not None and shows_planes(self._viewer, self._labels, new):
-            self._labels.refresh(extent=False, thumbnail=False)
+            for layer in (self._labels, *self._doubts(self._labels)):
+                layer.refresh(extent=False, thumbnail=False)
+        self._refresh_doubt()
 
     def _end(self, ending: Ending, store: "LabelStore") -> None:
         self._job = None
         if self._labels is not None:
-            self._labels.refresh(extent=False)
+            for layer in (self._labels, *self._doubts(self._labels)):
+                layer.refresh(extent=False)
         if ending is Ending.COMPLETE:
             self.result.say_where("The labels are in", store.folder)
         elif ending is Ending.CANCELLED:
@@ -271,10 +280,42 @@ class SegmentWidget(Dock):
             self._labels = None
             if self._job is not None:
                 self._job.cancel()
+        self._refresh_doubt()
+
+    def _take_note_of_labels(self, event: Any = None) -> None:
+        self._refresh_doubt()
+
+    def _asked_for(self) -> Labels | None:
+        """Return the layer that shows the labels which a run would write."""
+        return self._labels_in_viewer(self._task.folder) if self._task else None
 
     def _paint_with(self, value: int) -> None:
-        layer = self._labels_in_viewer(self._task.folder) if self._task else None
+        layer = self._asked_for()
         if layer is not None:
             layer.selected_label = value
             layer.mode = "paint"
             self._viewer.layers.selection.active = layer
+
+    # the doubt about the labels
+
+    def _show_doubt(self) -> None:
+        labels = self._asked_for()
+        layer = doubt_layer(store_of(labels)) if labels is not None else None
+        if layer is not None:
+            self._viewer.add_layer(layer)
+        self._refresh_doubt()
+
+    def _doubts(self, labels: Labels) -> list[Image]:
+        """Return the layers that show the doubt about labels."""
+        store = store_of(labels)
+        return [layer for layer in self._viewer.layers if doubts(store, layer)]
+
+    def _refresh_doubt(self) -> None:
+        labels = self._asked_for()
+        known = labels is not None and store_of(labels).confidence is not None
+        self.doubt.setEnabled(known and not self._doubts(labels))
+        self.doubt.setToolTip(
+            "draw a heat map over scan and labels"
+            if known
+            else "for labels that a model has made, in the viewer and open for writing"
+        )

@@ -175,6 +175,11 @@ class ZarrPlanes:
         self._slab_at: tuple[int, Part] | None = None
         self._slab: NDArray[Any] = np.empty((0, y, x), self.dtype)
 
+    def kept_bytes(self, section: tuple[int, int]) -> int:
+        """Return the bytes of a slab of such a section (y, x), 0 if it is not kept."""
+        n_bytes = self._depth * section[0] * section[1] * self.dtype.itemsize
+        return n_bytes if n_bytes <= _LARGEST_SLAB else 0
+
     def __getitem__(self, index: Any, /) -> NDArray[Any]:
         """Read a part.
 
@@ -189,8 +194,7 @@ class ZarrPlanes:
             return self._read((z, *yx))
         whole = [(0, n) for n in self.shape[len(spans) :]]
         (start, stop), rows, columns = (span for span in (*spans, *whole) if span)
-        area = (rows[1] - rows[0]) * (columns[1] - columns[0])
-        if self._depth * area * self.dtype.itemsize > _LARGEST_SLAB:
+        if not self.kept_bytes((rows[1] - rows[0], columns[1] - columns[0])):
             return self._read((z, *yx))
         return self._planes(start, stop, (rows, columns))
 

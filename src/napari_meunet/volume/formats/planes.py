@@ -118,6 +118,11 @@ class ConvertedPlanes:
         """Voxels along (z, y, x)."""
         return self.planes.shape
 
+    def kept_bytes(self, section: tuple[int, int]) -> int:
+        """Return what `planes` keeps when so many voxels along (y, x) are read."""
+        kept = getattr(self.planes, "kept_bytes", None)
+        return kept(section) if kept else 0
+
     def __getitem__(self, index: Any, /) -> NDArray[Any]:
         """Read a part."""
         part = np.asarray(self.planes[index]).astype(self.dtype, copy=False)

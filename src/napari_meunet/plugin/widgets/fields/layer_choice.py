@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
+from napari_meunet.plugin.doubt import is_doubt
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
 class LayerChoice(QComboBox):
     """Lists the layers of one kind, the newest chosen until a person chooses.
+
+    What shows the doubt about labels is not among them.
 
     Parameters
     ----------
@@ -55,7 +59,11 @@ class LayerChoice(QComboBox):
     def reset(self, event: Any = None) -> None:
         """List the layers that are there now."""
         before, listed = self.layer, self._listed
-        layers = [one for one in self._viewer.layers if isinstance(one, self._kind)]
+        layers = [
+            layer
+            for layer in self._viewer.layers
+            if isinstance(layer, self._kind) and not is_doubt(layer)
+        ]
         new = [layer for layer in layers if layer not in listed]
         self._listed = layers
         self.blockSignals(True)

@@ -31,11 +31,18 @@ class OptionsForm:
         self.memory.native.setDecimals(1)
         self.memory.native.setSuffix(" GB")
         self.memory.native.setSpecialValueText("automatic")
+        self.skip_air = CheckBox(
+            text="leave out the air",
+            tooltip="compute only a box around what is brighter than air; all beyond "
+            "it becomes background. The plan below says which box: an approximation, "
+            "for scans in which air lies around the specimen",
+        )
         self.overwrite = CheckBox(
             text="write over my corrections",
             tooltip="by default the model never touches what you painted",
         )
-        self._fields = Container(widgets=[self.device, self.memory, self.overwrite])
+        fields = [self.device, self.memory, self.skip_air, self.overwrite]
+        self._fields = Container(widgets=fields)
         self.changed = self._fields.changed
 
     def add_rows(self, form: QFormLayout) -> None:
@@ -52,6 +59,7 @@ class OptionsForm:
             | {
                 "device": self.device.value,
                 "memory": round(memory * GB) if memory else None,
+                "skip_air": self.skip_air.value and self._config.preset == "exact",
                 "overwrite_corrected": self.overwrite.value,
             }
         )
@@ -61,4 +69,5 @@ class OptionsForm:
         self._config = config
         show_device(self.device, config.device)
         self.memory.value = (config.memory or 0) / GB
+        self.skip_air.value = config.skip_air
         self.overwrite.value = config.overwrite_corrected
