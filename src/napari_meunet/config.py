@@ -52,9 +52,14 @@ class Frozen(BaseModel):
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return the first problem as ``field: rule, got value``."""
+    """Return the first problem as ``field: rule, got value``.
+
+    One of several fields together says itself what it got.
+    """
     problem = error.errors()[0]
-    place = ".".join(str(part) for part in problem["loc"]) or "value"
+    if not problem["loc"]:
+        return problem["msg"].removeprefix("Value error, ")
+    place = ".".join(str(part) for part in problem["loc"])
     return f"{place}: {problem['msg']}, got {problem['input']!r}"
 
 
