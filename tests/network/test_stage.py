@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.device import computes_bf16
 from napari_meunet.network.stage import (
     ConvStage,
     Pool,
@@ -136,3 +137,24 @@ def test_statistics_are_kept_and_normalisation_is_as_in_training():
         assert torch.equal(value, before[name]), name
     assert torch.equal(stage(image), kept)
     assert int(norms(stage)[0].num_batches_tracked) == 1
+
+
+@pytest.mark.skipif(
+    not computes_bf16(torch.device("cpu")), reason="this processor has no bf16"
+)
+def test_gradients_of_the_smallest_features_are_those_in_fp32():
+    """oneDNN read memory that nobody had written to, on processors without AMX."""
+    torch.manual_seed(0)
+    stage, image = ConvStage(64, 128), torch.randn(1, 64, 2, 2, 2)
+    found = []
+    for enabled in [False] + 10 * [True]:
+        unwritten = [torch.full((2**18,), torch.nan) for _ in range(40)]
+        del unwritten  # its memory is what is taken next
+        stage.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            features = stage(image)
+        features.float().square().mean().backward()
+        found.append(stage[0][0].weight.grad.clone())
+    expected, *others = found
+    for gradient in others:
+        assert (gradient - expected).norm() < 0.1 * expected.norm()

@@ -13,6 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+SMALLEST = 2
+"""Voxels along an axis up to which processors compute in fp32: from features of 2^3
+voxels in bf16, oneDNN (torch 2.13, AVX512-BF16 without AMX) makes gradients of weights
+out of memory that was never written to."""
+
 
 def conv_block(n_in: int, n_out: int) -> nn.Sequential:
     """Return a 3x3x3 convolution with bias, batch normalisation and ReLU."""
@@ -82,6 +87,12 @@ class ConvStage(nn.Sequential):
 
     def _features(self, *inputs: Tensor) -> Tensor:
         features = inputs[0] if len(inputs) == 1 else join(*inputs)
+        if features.device.type == "cpu" and min(features.shape[2:]) <= SMALLEST:
+            with torch.autocast("cpu", enabled=False):
+                return self._convolved(features.float()).to(features.dtype)
+        return self._convolved(features)
+
+    def _convolved(self, features: Tensor) -> Tensor:
         for block in self:
             features = block(features)
         return features
