@@ -87,7 +87,12 @@ class ConvStage(nn.Sequential):
 
     def _features(self, *inputs: Tensor) -> Tensor:
         features = inputs[0] if len(inputs) == 1 else join(*inputs)
-        if features.device.type == "cpu" and min(features.shape[2:]) <= SMALLEST:
+        is_small = min(features.shape[2:]) <= SMALLEST
+        if (
+            features.device.type == "cpu"
+            and is_small
+            and torch.is_autocast_enabled("cpu")
+        ):
             with torch.autocast("cpu", enabled=False):
                 return self._convolved(features.float()).to(features.dtype)
         return self._convolved(features)
