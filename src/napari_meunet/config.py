@@ -19,6 +19,9 @@ from napari_meunet.errors import MeUNetError
 Shape = tuple[int, int, int]
 """Voxels along (z, y, x)."""
 
+CONFIDENCE_EDGE = 4
+"""Voxels along the edge of the blocks for which it is kept how sure a model was."""
+
 Turn = Literal["any", "about_z", "none"]
 """About which axes a scan may be turned by right angles."""
 

@@ -96,7 +96,6 @@ def _add_engine(parser: Parser) -> None:
         help="memory to take on the device that computes, such as 4GB or 500MB; if "
         "not given, 80%% of what is free on a graphics card, else half",
     )
-
     parser.add_argument(
         "--skip-air",
         action="store_true",

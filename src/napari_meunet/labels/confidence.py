@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.atomic import flush_to_disk, replacing, writing
-from napari_meunet.config import Shape
+from napari_meunet.config import CONFIDENCE_EDGE, Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at
 from napari_meunet.labels.tiff import (
@@ -26,9 +26,6 @@ from napari_meunet.labels.tiff import (
     require_room,
 )
 from napari_meunet.volume.volume import Spacing
-
-EDGE = 4
-"""Voxels along the edge of a block."""
 
 
 def confidence_bytes(shape: Shape) -> int:
@@ -116,10 +113,10 @@ class Confidence:
 
 
 def _blocks(shape: Shape) -> Shape:
-    z, y, x = (-(-size // EDGE) for size in shape)
+    z, y, x = (-(-size // CONFIDENCE_EDGE) for size in shape)
     return z, y, x
 
 
 def _of_blocks(spacing: Spacing) -> Spacing:
-    z, y, x = (EDGE * size for size in spacing.zyx)
+    z, y, x = (CONFIDENCE_EDGE * size for size in spacing.zyx)
     return Spacing((z, y, x), spacing.origin)

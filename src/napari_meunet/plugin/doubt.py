@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
+from napari_meunet.config import CONFIDENCE_EDGE
 from napari_meunet.plugin.layers import AXES
 
 if TYPE_CHECKING:
@@ -67,8 +68,6 @@ class Doubt:
 
 def doubt_layer(store: "LabelStore") -> Image | None:
     """Return a layer that lies over the labels; None if no model has said it."""
-    from napari_meunet.labels.confidence import EDGE
-
     if store.confidence is None:
         return None
     voxel = np.array(store.spacing.zyx if store.spacing else (1.0, 1.0, 1.0))
@@ -80,8 +79,8 @@ def doubt_layer(store: "LabelStore") -> Image | None:
         interpolation2d="linear",
         blending="additive",
         contrast_limits=(0, MOST),
-        scale=EDGE * voxel,
-        translate=(EDGE - 1) / 2 * voxel,  # to the middle of the first block
+        scale=CONFIDENCE_EDGE * voxel,
+        translate=(CONFIDENCE_EDGE - 1) / 2 * voxel,  # to the middle of the first block
         axis_labels=AXES,
         units=("um",) * len(AXES) if store.spacing else None,
         metadata={_FOLDER: store.folder},

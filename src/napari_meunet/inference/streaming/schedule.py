@@ -18,13 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from napari_meunet.config import CONFIDENCE_EDGE
 from napari_meunet.network.card import NetworkConfig
 
 ALIGNMENT = 16
 """Voxels that stage 1 pools into one; depth, section and slabs are multiples of it."""
 
-BLOCK = 4
-"""Edge of the blocks whose confidence is averaged; labels come in whole ones."""
+BLOCK = CONFIDENCE_EDGE
+"""Planes, rows and columns that labels come in: whole blocks of confidence."""
 
 MARGIN = 2
 """Voxels that two 3x3x3 convolutions need on either side of their output."""
