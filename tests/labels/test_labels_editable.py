@@ -1,152 +1,12 @@
-"""EditableLabels against a NumPy twin: labels and corrected voxels."""
+"""EditableLabels as an array, and what the model writes meanwhile."""
 
 import copy
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-)
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels import edit as edit_module
 from napari_meunet.labels import editable as editable_module
-from napari_meunet.labels.box import extent
-from napari_meunet.labels.store import LabelStore
-from napari_meunet.volume.volume import Volume
-
-SHAPE = (4, 6, 17)
-EVERYTHING = (slice(0, 4), slice(0, 6), slice(0, 17))
-
-spans = [
-    st.tuples(st.integers(0, n - 1), st.integers(1, n)).map(
-        lambda pair: slice(pair[0], max(pair[0] + 1, pair[1]))
-    )
-    for n in SHAPE
-]
-boxes = st.tuples(*spans)
-seeds = st.integers(0, 2**16)
-
-
-def changes(mine, changed, box):
-    """Tell whether voxels `changed` of the box `mine` lie in another box."""
-    there = np.zeros(SHAPE, bool)
-    there[mine] = changed
-    return there[box].any()
-
-
-class Painter(RuleBasedStateMachine):
-    """Paint, undo, redo and model runs in any order, as napari does them."""
-
-    @initialize()
-    def open_labels(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.store = LabelStore.create(
-            Path(self.folder.name) / "scan.meunet",
-            Volume.from_array(np.zeros(SHAPE, np.uint8)),
-            (),
-        )
-        self.labels = self.store.editable()
-        self.twin = np.zeros(SHAPE, np.uint8)
-        self.corrected = np.zeros(SHAPE, bool)
-        self.done = []
-        self.undone = []
-
-    @rule(box=boxes, label=st.integers(0, 3), seed=seeds)
-    def paint(self, box, label, seed):
-        brush = np.random.default_rng(seed).random(extent(box)) < 0.6
-        region = self.labels[box]
-        changed = brush & (region != label)
-        if not changed.any():
-            return
-        before = region[changed], self.corrected[box][changed]
-        region[changed] = label
-        self.labels[box] = region
-        self.twin[box][changed] = label
-        self.corrected[box][changed] = True
-        self.done.append((box, changed, before, label, before[0].copy()))
-        self.undone.clear()
-
-    @precondition(lambda self: self.done)
-    @rule()
-    def undo(self):
-        box, changed, (labels, corrected), label, beneath = self.done.pop()
-        if changed.all():  # napari then writes without reading
-            self.labels[box] = labels.reshape(changed.shape)
-        else:
-            region = self.labels[box]
-            region[changed] = labels
-            self.labels[box] = region
-        self.twin[box][changed] = beneath
-        self.corrected[box][changed] = corrected
-        self.undone.append((box, changed, (labels, corrected), label))
-
-    @precondition(lambda self: self.undone)
-    @rule()
-    def redo(self):
-        box, changed, before, label = self.undone.pop()
-        # the model may have written here since
-        if not np.array_equal(self.twin[box][changed], before[0]):
-            return
-        if changed.all():
-            self.labels[box] = label
-        else:
-            region = self.labels[box]
-            region[changed] = label
-            self.labels[box] = region
-        self.twin[box][changed] = label
-        self.corrected[box][changed] = True
-        self.done.append((box, changed, before, label, before[0].copy()))
-
-    @rule(box=boxes, seed=seeds)
-    def let_the_model_overwrite(self, box, seed):
-        """What a person has changed there is past."""
-        block = np.random.default_rng(seed).integers(0, 4, extent(box), dtype=np.uint8)
-        start = tuple(part.start for part in box)
-        self.store.write(start, block, overwrite_corrected=True)
-        self.twin[box] = block
-        self.corrected[box] = False
-        self.done = [each for each in self.done if not changes(*each[:2], box)]
-        self.undone.clear()
-
-    @rule(box=boxes, seed=seeds)
-    def run_the_model(self, box, seed):
-        block = np.random.default_rng(seed).integers(0, 4, extent(box), dtype=np.uint8)
-        self.store.write(tuple(part.start for part in box), block)
-        free = ~self.corrected[box]
-        self.twin[box][free] = block[free]
-        said, here = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, bool)
-        said[box], here[box] = block, True
-        for place, changed, (_, corrected), _, beneath in self.done:
-            news = here[place][changed] & ~corrected
-            beneath[news] = said[place][changed][news]
-
-    @rule(box=boxes)
-    def look(self, box):
-        np.testing.assert_array_equal(self.labels[box], self.twin[box])
-
-    @invariant()
-    def labels_and_corrected_are_as_the_twin_says(self):
-        np.testing.assert_array_equal(self.store.labels, self.twin)
-        np.testing.assert_array_equal(
-            self.store.corrected.read(EVERYTHING), self.corrected
-        )
-
-    def teardown(self):
-        self.store.close()
-        self.folder.cleanup()
-
-
-TestPainter = Painter.TestCase
-TestPainter.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 
 
 @pytest.fixture
@@ -219,11 +79,11 @@ def test_only_changed_voxels_become_corrected(store, labels):
     assert np.flatnonzero(mask).tolist() == [4]
 
 
-def test_points_that_are_set_and_taken_back_leave_no_trace(store, labels):
+def test_points_that_are_set_and_undone_leave_no_trace(store, labels):
     points = np.array([0, 4]), np.array([1, 5]), np.array([2, 18])
     labels[points] = np.array([1, 2])
     assert labels[points].tolist() == [1, 2]
-    labels[points] = np.array([0, 0], np.uint8)
+    store.journal.undo()
     assert not store.corrected.any((slice(0, 5), slice(0, 7), slice(0, 19)))
     labels[(np.array([], int),) * 3] = 1
     assert not store.labels.any()
@@ -290,21 +150,25 @@ def test_an_undo_restores_what_the_model_has_said_meanwhile(store, labels):
     labels[0:1, 0:3, 0:3] = region
     store.write((0, 0, 0), np.full((1, 7, 19), 2, np.uint8))
     assert labels[0, 1, 1] == 1
-    region = labels[0:1, 0:3, 0:3]
-    region[0, 1, 1] = 0  # napari writes the label that it remembers
-    labels[0:1, 0:3, 0:3] = region
+    store.journal.undo()
     assert np.all(store.labels[0] == 2)
     assert not store.corrected.any((slice(0, 1), slice(0, 7), slice(0, 19)))
 
 
-def test_edits_out_of_memory_are_undone_as_edits(store, monkeypatch):
-    monkeypatch.setattr(edit_module, "RECENT_BYTES", 100)
-    labels = store.editable()
-    labels[0, 0, 0] = 1
+def test_writing_what_was_there_before_is_an_edit_like_others(store, labels):
     labels[1] = 1
     labels[1] = np.zeros((7, 19), np.uint8)
     assert not labels[1].any()
     assert store.corrected.read((slice(1, 2), slice(0, 7), slice(0, 19))).all()
+    assert len(store.journal.history.done) == 2
+
+
+def test_a_read_before_an_undo_counts_no_more(store, labels):
+    labels[1, 2, 3] = 1
+    assert labels[1, 2, 3] == 1
+    store.journal.undo()
+    labels[1, 2, 3] = np.array(1)
+    assert labels[1, 2, 3] == 1
 
 
 def test_an_edit_must_fit_into_memory(labels, monkeypatch):

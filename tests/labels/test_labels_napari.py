@@ -53,7 +53,7 @@ def scribble(layer):
     layer.data_setitem((np.array([0, 5]), np.array([0, 1]), np.array([1, 2])), [1, 0])
 
 
-def test_painting_filling_and_undoing_equal_those_on_an_array(store, layers):
+def test_painting_filling_and_its_own_undo_equal_those_on_an_array(store, layers):
     ours, theirs = layers
     for layer in layers:
         scribble(layer)
@@ -79,32 +79,6 @@ def test_corrected_voxels_are_those_that_were_painted(store, layers):
     np.testing.assert_array_equal(
         store.corrected.read(EVERYTHING), np.asarray(theirs.data) == 1
     )
-
-
-def test_undoing_everything_leaves_no_trace(store, layers):
-    layer = layers[0]
-    store.write((0, 0, 0), np.random.default_rng(0).integers(0, 3, SHAPE, np.uint8))
-    model = store.labels.copy()
-    scribble(layer)
-    assert store.corrected.any(EVERYTHING)
-    for _ in range(20):
-        layer.undo()
-    np.testing.assert_array_equal(store.labels, model)
-    assert not store.corrected.any(EVERYTHING)
-
-
-def test_undoing_keeps_what_was_corrected_before(store, layers):
-    layer = layers[0]
-    layer.paint((1, 10, 10), 1)
-    before = store.corrected.read(EVERYTHING)
-    layer.brush_size = 15
-    layer.paint((1, 12, 12), 2)
-    layer.paint((1, 12, 12), 0)
-    layer.undo()
-    layer.undo()
-    np.testing.assert_array_equal(store.corrected.read(EVERYTHING), before)
-    layer.redo()
-    assert store.corrected.read(EVERYTHING).sum() > before.sum()
 
 
 def test_the_layer_shows_what_was_painted(layers):

@@ -114,13 +114,13 @@ def test_a_constant_volume_can_be_shown():
     assert low < high
 
 
-def test_painting_is_on_the_disk_at_once_and_undo_takes_it_back(store, viewer):
+def test_painting_is_on_the_disk_at_once_and_can_be_undone(store, viewer):
     layer = add(viewer, *labels_layer(store))
     layer.brush_size = 5
     layer.paint((10, 16, 16), 2)
     with LabelStore.open(store.folder, writable=False) as other:
         assert other.labels[10, 16, 16] == 2
-    layer.undo()
+    store.journal.undo()
     assert not np.any(store.labels)
 
 

@@ -152,7 +152,7 @@ def test_a_plane_with_nothing_in_it_counts_as_painted(viewer, widget, painted):
     assert "Plane 8 counts as painted" in widget.result.text()
     assert np.flatnonzero(painted.data[8]).tolist() == [0]
     assert only_painted_planes(Volume.from_array(painted.data)).read(8, 9).sum() == 255
-    painted.undo()
+    store_of(painted).journal.undo()
     assert not painted.data[8].any()
     viewer.dims.set_current_step(0, 15)
     before = np.array(painted.data[15])

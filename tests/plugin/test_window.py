@@ -55,6 +55,13 @@ def ready_to_segment(viewer, model, qtbot):
     return widget
 
 
+def press(viewer, layer, key, qtbot, modifier=Qt.NoModifier):
+    """Press Control and a key in the picture, with a layer selected."""
+    viewer.layers.selection.active = layer
+    picture = viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(picture, key, Qt.ControlModifier | modifier)
+
+
 def start_run(viewer, model, qtbot):
     """Start a run and wait until it has done something."""
     widget = ready_to_segment(viewer, model, qtbot)
@@ -97,7 +104,7 @@ def test_from_the_sample_over_a_run_to_painting_and_back(make_viewer, model, qtb
     labels.brush_size = 6
     labels.paint((20, 20, 20), 1)
     assert np.any(store_of(labels).labels != before)
-    labels.undo()
+    press(viewer, labels, Qt.Key_Z, qtbot)
     np.testing.assert_array_equal(store_of(labels).labels, before)
     labels.paint((30, 10, 10), 1)
     painted = np.array(store_of(labels).labels)
@@ -108,6 +115,12 @@ def test_from_the_sample_over_a_run_to_painting_and_back(make_viewer, model, qtb
     np.testing.assert_array_equal(np.asarray(store_of(labels).labels), painted)
     assert labels.data[30, 10, 10] == 1
     assert labels.editable
+    viewer.dims.set_current_step(0, 3)
+    press(viewer, labels, Qt.Key_Z, qtbot)
+    np.testing.assert_array_equal(store_of(labels).labels, before)
+    assert viewer.dims.current_step[0] == 30  # where something has changed
+    press(viewer, labels, Qt.Key_Z, qtbot, Qt.ShiftModifier)
+    np.testing.assert_array_equal(store_of(labels).labels, painted)
 
 
 def test_labels_appear_while_the_run_goes_on(make_viewer, model, slow_run, qtbot):

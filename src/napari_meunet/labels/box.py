@@ -41,6 +41,15 @@ def intersection(a: Box, b: Box) -> Box | None:
     return None if empty else (z, y, x)
 
 
+def hull(a: Box, b: Box) -> Box:
+    """Return the smallest box around two boxes."""
+    z, y, x = (
+        slice(min(p.start, q.start), max(p.stop, q.stop))
+        for p, q in zip(a, b, strict=True)
+    )
+    return z, y, x
+
+
 def within(outer: Box, inner: Box) -> Box:
     """Return `inner` as an index of the array that holds `outer`."""
     z, y, x = (

@@ -1,19 +1,19 @@
 """Which voxels a person has set: one bit each, on disk."""
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
-from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box
+from napari_meunet.labels.mapped import create_map, open_map
 
 
 def corrected_bytes(shape: Shape) -> int:
     """Return the size of the mask's file: bits, each row of x in whole bytes."""
-    z, y, x = shape
-    return z * y * -(-x // 8)
+    return prod(_packed(shape))
 
 
 class Corrected:
@@ -38,22 +38,12 @@ class Corrected:
     """
 
     def __init__(self, path: Path, shape: Shape, *, writable: bool) -> None:
-        size = path.stat().st_size if path.exists() else 0
-        if size != corrected_bytes(shape):
-            raise MeUNetError(
-                f"{path} must hold {corrected_bytes(shape)} bytes for labels of shape "
-                f"{shape}, got {size}; restore the file"
-            )
-        z, y, x = shape
-        self._bits = np.memmap(
-            path, np.uint8, "r+" if writable else "r", shape=(z, y, -(-x // 8))
-        )
+        self._bits = open_map(path, _packed(shape), writable=writable)
 
     @staticmethod
     def create(path: Path, shape: Shape) -> None:
         """Write an empty mask; takes no room where the file system knows holes."""
-        with path.open("wb") as file:
-            file.truncate(corrected_bytes(shape))
+        create_map(path, _packed(shape))
 
     def any(self, box: Box) -> bool:
         """Tell, fast, whether corrected voxels may lie in a box.
@@ -77,6 +67,11 @@ class Corrected:
     def flush(self) -> None:
         """Return when the mask is on the disk."""
         self._bits.flush()
+
+
+def _packed(shape: Shape) -> Shape:
+    z, y, x = shape
+    return z, y, -(-x // 8)
 
 
 def _bytes_of(box: Box) -> Box:

@@ -1,7 +1,7 @@
 """Labels that napari paints on, larger than memory."""
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,14 @@ from napari_meunet.labels.box import (
     within,
 )
 from napari_meunet.labels.edit import Edit
+from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.voxels import Voxels
 
 LARGEST_EDIT = 2**28
 """Voxels of the largest box that may be written at once; it is held in memory."""
+
+PAINT = "paint"
+"""The tool that writes into the array, as the journal calls it."""
 
 _REMEMBERED_READ = 2**26
 """Voxels of the largest read that is remembered: a plane of 8192 x 8192."""
@@ -29,22 +33,22 @@ _REMEMBERED_READ = 2**26
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What a thread saw in a box when `n_writes` edits had been written."""
+    """What a thread saw in a box after `n_changes` changes."""
 
     box: Box
     labels: NDArray[np.uint8]
-    n_writes: int
+    n_changes: int
 
 
 class EditableLabels:
     """A thin array over the labels on disk, for napari's Labels layer.
 
     Whatever is written counts as a person's work: voxels that change become
-    corrected. napari edits by reading a box, changing it and writing it back, and
-    undoes by writing the old values the same way, the last box first. A write that
-    takes the last edit back exactly is such an undo: the corrected voxels become
-    what they were, and where the model has written meanwhile its labels appear, so that
-    it leaves no trace. A redo is an edit like any other.
+    corrected, and the journal can undo it. A program that undoes by itself, by writing
+    what it has read before, makes an edit like any other.
+
+    Every write is a stroke of its own, or as many as `end_stroke` says if the array is
+    `grouped`.
 
     The model may write between the read and the write of an edit. A written array
     is therefore compared with what the same thread read last, if that covers the
@@ -55,12 +59,22 @@ class EditableLabels:
     ----------
     voxels
         The files, open for writing.
+    journal
+        Where edits go.
+
+    Attributes
+    ----------
+    grouped
+        Whether somebody says where strokes end.
     """
 
-    def __init__(self, voxels: Voxels) -> None:
+    def __init__(self, voxels: Voxels, journal: Journal) -> None:
         self._voxels = voxels
+        self._journal = journal
         self._last_read = threading.local()
-        self._n_writes = 0
+        self._n_writes = 0  # since the last stroke ended
+        self._stroke_length: int | None = None  # in writes, where somebody has said it
+        self.grouped = False
 
     @property
     def shape(self) -> Shape:
@@ -103,12 +117,12 @@ class EditableLabels:
             plane = np.asarray(self._voxels.labels[index]).view()
             plane.flags.writeable = False
             return plane
-        n_writes = self._n_writes  # before reading: a write in between counts
+        n_changes = self._journal.n_changes  # before reading: one in between counts
         labels = np.array(self._voxels.labels[index])
         box = indexed_box(index, self.shape)
         if box is not None and labels.size <= _REMEMBERED_READ:
             known = labels.reshape(extent(box)).copy()
-            self._last_read.read = _Read(box, known, n_writes)
+            self._last_read.read = _Read(box, known, n_changes)
         return labels[()]  # a single voxel as a number, as NumPy returns it
 
     def __setitem__(self, index: Any, labels: Any) -> None:
@@ -143,9 +157,14 @@ class EditableLabels:
         # one number for all says nothing of what was seen there
         self._set_box(box, block, self._known(box) if labels.ndim else None)
 
-    def flush(self) -> None:
-        """Return when all edits are on the disk."""
-        self._voxels.flush()
+    def end_stroke(self, n_writes: int) -> None:
+        """Say that a stroke is made of so many writes.
+
+        napari says so after the last one where there may be several, and before it
+        where there is but one.
+        """
+        self._stroke_length = n_writes
+        self._end_if_complete()
 
     def _set_points(
         self, points: tuple[NDArray[np.intp], ...], labels: NDArray[np.uint8]
@@ -165,35 +184,36 @@ class EditableLabels:
     ) -> None:
         """Write what differs between `block` and what was `known` before."""
         voxels = self._voxels
-        voxels.require_room(2 * block.size)
+        voxels.require_room(3 * block.size)
         with voxels.lock:
-            self._n_writes += 1
             before = np.asarray(voxels.labels[box]) if known is None else known
             changed = block != before
-            if not changed.any():
-                return
-            z, y, x = box
-            edit = Edit(
-                start=(z.start, y.start, x.start),
-                changed=changed,
-                before=before[changed],
-                after=block[changed],
-                corrected=voxels.corrected.read(box)[changed],
-                # not `before`: the model may have written since that was read
-                beneath=voxels.labels[box][changed],
-            )
-            undone = voxels.recent.take_undone_by(edit)
-            if undone is None:
-                voxels.apply(edit, corrected=True)
-                voxels.recent.add(edit)
-            else:
-                restored = replace(edit, after=undone.beneath)
-                voxels.apply(restored, corrected=undone.corrected)
+            if changed.any():
+                z, y, x = box
+                edit = Edit(
+                    start=(z.start, y.start, x.start),
+                    changed=changed,
+                    # not of `before`: the model may have written since that was read
+                    before=voxels.labels[box][changed],
+                    after=block[changed],
+                    was_corrected=voxels.corrected.read(box)[changed],
+                    becomes_corrected=True,
+                )
+                self._journal.record(edit, PAINT)
+            self._n_writes += 1
+            self._end_if_complete()
+
+    def _end_if_complete(self) -> None:
+        if self._stroke_length is None and self.grouped:
+            return
+        if self._n_writes >= (self._stroke_length or 1):
+            self._journal.end_stroke()
+            self._n_writes, self._stroke_length = 0, None
 
     def _known(self, box: Box) -> NDArray[np.uint8] | None:
         """Return what this thread last read of a box, if nothing was written since."""
         read: _Read | None = getattr(self._last_read, "read", None)
-        if read is None or read.n_writes != self._n_writes:
+        if read is None or read.n_changes != self._journal.n_changes:
             return None
         return read.labels[within(read.box, box)] if contains(read.box, box) else None
 

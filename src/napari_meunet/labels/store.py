@@ -14,15 +14,20 @@ from pydantic import JsonValue
 from napari_meunet.atomic import put, writing
 from napari_meunet.config import LabelClass, Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import box_at
+from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.corrected import Corrected
+from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.editable import EditableLabels
+from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.lock import WriteLock
 from napari_meunet.labels.manifest import Manifest, RunRecord, ScanRecord, SpacingRecord
 from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.labels.voxels import Voxels
 from napari_meunet.volume.fingerprint import fingerprint
 from napari_meunet.volume.volume import GIVEN, Spacing, Volume
+
+MODEL = "model"
+"""The tool that writes over corrected voxels, as the journal calls it."""
 
 
 class LabelStore:
@@ -52,6 +57,9 @@ class LabelStore:
             # again: the last writer may have changed it until the lock was free
             self.manifest = Manifest.read(folder)
             self._voxels = Voxels(folder, self.manifest.scan.shape, writable=writable)
+            self._journal = (
+                Journal(folder / "journal", self._voxels) if writable else None
+            )
         except BaseException:
             self._unlock()
             raise
@@ -193,6 +201,19 @@ class LabelStore:
         starts = ((z, 0, 0) for z in range(self.shape[0]))
         return np.array([self.corrected.any(box_at(at, plane)) for at in starts])
 
+    @property
+    def journal(self) -> Journal:
+        """What was done, to undo it and do it again.
+
+        Raises
+        ------
+        MeUNetError
+            If the store was opened for reading.
+        """
+        if self._journal is None:
+            raise self._voxels.not_writable()
+        return self._journal
+
     def editable(self) -> EditableLabels:
         """Return the labels as an array for a person to paint on.
 
@@ -202,7 +223,7 @@ class LabelStore:
             If the store is not open for writing.
         """
         self._voxels.require_writable()
-        return EditableLabels(self._voxels)
+        return EditableLabels(self._voxels, self.journal)
 
     def write(
         self,
@@ -221,7 +242,7 @@ class LabelStore:
             Labels, uint8 ``(z, y, x)``.
         overwrite_corrected
             False leaves corrected voxels as they are. True writes over them, and
-            they are corrected no more.
+            they are corrected no more; the journal can undo that.
 
         Raises
         ------
@@ -230,7 +251,31 @@ class LabelStore:
         ValueError
             If the block is not uint8 or does not lie within the volume.
         """
-        self._voxels.write_model(start, block, overwrite_corrected=overwrite_corrected)
+        self._voxels.require_block(start, block)
+        z, y, x = box_at(start, block.shape)
+        for index, plane in enumerate(block, start=z.start):
+            place = slice(index, index + 1), y, x
+            # a plane at a time, so that a brush need not wait
+            self._voxels.write_plane(place, plane[None])
+            if overwrite_corrected:
+                self._release(place, plane[None])
+
+    def _release(self, place: Box, plane: NDArray[np.uint8]) -> None:
+        """Let the corrected voxels of a plane be the model's again."""
+        voxels = self._voxels
+        with voxels.lock:
+            mine = voxels.corrected.read(place)
+            if not mine.any():
+                return
+            edit = Edit(
+                start=(place[0].start, place[1].start, place[2].start),
+                changed=mine,
+                before=voxels.labels[place][mine],
+                after=plane[mine],
+                was_corrected=np.ones(int(mine.sum()), bool),
+                becomes_corrected=False,
+            )
+            self.journal.record(edit, MODEL)
 
     def write_confidence(self, start: Shape, block: NDArray[np.uint8]) -> None:
         """Write how sure the model is of what it has labelled.
@@ -320,6 +365,7 @@ class LabelStore:
         """
         with self._manifest_lock:
             run = self.manifest.run
+            self.journal.end_stroke()
             if run is None or run.key != key:
                 self._update(run=RunRecord(key=key, description=dict(description)))
 
@@ -358,7 +404,7 @@ class LabelStore:
         ValueError
             If no run has begun.
         """
-        self._voxels.flush()
+        self.flush()
         with self._manifest_lock:
             run = self.manifest.run
             if run is None:
@@ -368,13 +414,16 @@ class LabelStore:
 
     def flush(self) -> None:
         """Return when all that was written is on the disk."""
-        self._voxels.flush()
+        if self._journal:
+            self._journal.flush()
 
     def close(self) -> None:
         """Flush and let others write; closing twice is allowed."""
         try:
-            self._voxels.close()
+            if self._journal:
+                self._journal.close()
         finally:
+            self._voxels.close()
             self._unlock()
 
     def unmap(self) -> None:

@@ -1,7 +1,8 @@
-"""The voxels of a labels folder: labels, who set them, and how sure the model was."""
+"""The voxels of a labels folder: labels, who set them, and what the model says."""
 
 import sys
 import threading
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 from napari_meunet.atomic import flush_to_disk, writing
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box, box_at
+from napari_meunet.labels.box import Box
 from napari_meunet.labels.confidence import Confidence, confidence_bytes
 from napari_meunet.labels.corrected import Corrected, corrected_bytes
-from napari_meunet.labels.edit import Edit, RecentEdits
+from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.folder import WORKING_COPY
+from napari_meunet.labels.mapped import ByteMap, create_map, open_map
 from napari_meunet.labels.tiff import (
     RESERVE,
     calibrate_tiff,
@@ -29,7 +31,8 @@ from napari_meunet.volume.volume import Spacing
 class Voxels:
     """Files that are read and written together.
 
-    All are memory maps: what was written survives the death of the process.
+    All are memory maps: what was written survives the death of the process. A label is
+    that of the person where a person has set one, else that of the model.
 
     Parameters
     ----------
@@ -46,12 +49,13 @@ class Voxels:
         uint8 ``(z, y, x)`` memory map.
     corrected
         The voxels that a person set.
+    model
+        uint8 ``(z, y, x)`` memory map: what the model says, also of corrected voxels.
+        Only writers have it.
     confidence
         How sure the model was.
     writable
         Whether they may be written to: opened so, and not closed.
-    recent
-        What a person did last, for undos.
     lock
         Held while voxels are compared and changed, for a box or a plane at a time.
 
@@ -66,8 +70,9 @@ class Voxels:
             self.labels = open_tiff(_tiff(folder), shape, writable=writable)
             self.corrected = Corrected(_mask(folder), shape, writable=writable)
             self.confidence = Confidence(folder, shape, writable=writable)
+            if writable:
+                self.model = self._opened_model(folder, shape)
         self.lock = threading.RLock()
-        self.recent = RecentEdits()
         self._folder = folder
         self.writable = writable
 
@@ -80,11 +85,21 @@ class Voxels:
         MeUNetError
             If the disk could not hold all voxels.
         """
-        z, y, x = shape
-        n_bytes = z * y * x + corrected_bytes(shape) + confidence_bytes(shape)
+        n_bytes = 2 * prod(shape) + corrected_bytes(shape) + confidence_bytes(shape)
         require_room(folder, n_bytes + RESERVE)
         create_tiff(_tiff(folder), shape, spacing)
         Corrected.create(_mask(folder), shape)
+        create_map(_model(folder), shape)
+
+    def _opened_model(self, folder: Path, shape: Shape) -> ByteMap:
+        if _model(folder).exists():
+            return open_map(_model(folder), shape, writable=True)
+        # a folder of an earlier version, which did not keep what a person painted over
+        create_map(_model(folder), shape)
+        model = open_map(_model(folder), shape, writable=True)
+        for plane, labels in zip(model, self.labels, strict=True):
+            _update(plane, labels)
+        return model
 
     def require_writable(self) -> None:
         """Refuse to write where that is not allowed.
@@ -95,10 +110,14 @@ class Voxels:
             If the labels were opened for reading, or closed.
         """
         if not self.writable:
-            raise MeUNetError(
-                f"the labels in {self._folder} must be open for writing, got a reader "
-                "or a closed store; open them with writable=True"
-            )
+            raise self.not_writable()
+
+    def not_writable(self) -> MeUNetError:
+        """Return what to raise where nothing can be written."""
+        return MeUNetError(
+            f"the labels in {self._folder} must be open for writing, got a reader or a "
+            "closed store; open them with writable=True"
+        )
 
     def require_room(self, n_bytes: int) -> None:
         """Refuse to write `n_bytes` into holes that the disk has no room for.
@@ -109,57 +128,58 @@ class Voxels:
             If the labels cannot be written, or the disk is full.
         """
         self.require_writable()
-        holes = hole_bytes(_tiff(self._folder)) + hole_bytes(_mask(self._folder))
+        files = _tiff(self._folder), _mask(self._folder), _model(self._folder)
+        holes = sum(map(hole_bytes, files))
         require_room(self._folder, min(n_bytes + RESERVE, holes))
 
-    def write_model(
-        self, start: Shape, block: NDArray[np.uint8], *, overwrite_corrected: bool
-    ) -> None:
-        """Write what the model says, see `LabelStore.write`."""
-        box = box_at(start, block.shape)
-        if block.dtype != np.uint8 or not _inside(box, self.labels.shape):
+    def require_block(self, start: Shape, block: NDArray[np.uint8]) -> None:
+        """Refuse a block that is no labels, or that the disk has no room for.
+
+        Raises
+        ------
+        MeUNetError
+            If the labels cannot be written, or the disk is full.
+        ValueError
+            If the block is not uint8 or does not lie within the volume.
+        """
+        if block.dtype != np.uint8 or not _inside(start, block, self.labels.shape):
             raise ValueError(
                 f"block must be uint8 and lie within {self.labels.shape}, got "
                 f"{block.dtype} {block.shape} at {start}"
             )
-        self.require_room(block.nbytes)
-        z, y, x = box
-        for index, plane in enumerate(block, start=z.start):
-            place = slice(index, index + 1), y, x
-            with self.lock:  # for a plane only, so that a brush need not wait
-                self._write_plane(place, plane[None], overwrite_corrected)
+        self.require_room(2 * block.nbytes)
 
-    def _write_plane(
-        self, place: Box, plane: NDArray[np.uint8], overwrite_corrected: bool
+    def write_plane(self, place: Box, plane: NDArray[np.uint8]) -> None:
+        """Write what the model says of a plane; a person's voxels stay."""
+        with self.lock:
+            _update(self.model[place], plane)
+            if self.corrected.any(place):
+                plane = np.where(self.corrected.read(place), self.labels[place], plane)
+            _update(self.labels[place], plane)
+
+    def apply(self, edit: Edit) -> None:
+        """Make an edit; doing it again changes nothing."""
+        self._write(edit, edit.after, edit.becomes_corrected)
+
+    def revert(self, edit: Edit) -> None:
+        """Take an edit back; doing it again changes nothing."""
+        self._write(edit, edit.before, edit.was_corrected)
+
+    def _write(
+        self, edit: Edit, labels: NDArray[np.uint8], corrected: bool | NDArray[np.bool]
     ) -> None:
-        if not self.corrected.any(place):
-            self.labels[place] = plane
-        elif overwrite_corrected:
-            self.recent.forget(place)  # an undo of them is a person's edit like others
-            self.corrected.write(place, np.zeros(plane.shape, bool))
-            self.labels[place] = plane
-        else:
-            self.recent.note_model(place, plane)
-            mine = self.corrected.read(place)
-            np.copyto(self.labels[place], plane, where=~mine)
+        """Write a person's labels where they count, and elsewhere the model's.
 
-    def apply(self, edit: Edit, *, corrected: bool | NDArray[np.bool]) -> None:
-        """Give the changed voxels of an edit their labels after it.
-
-        Parameters
-        ----------
-        edit
-            What changes.
-        corrected
-            Whether its voxels count as corrected from now on: one for all, or bool
-            ``(n,)``. This is written first: a process that dies in between leaves a
-            voxel too many protected, never one too few.
+        A process that dies in between leaves a voxel too many protected, never one
+        too few.
         """
-        box = box_at(edit.start, edit.changed.shape)
-        mask = self.corrected.read(box)
+        mask = self.corrected.read(edit.box)
+        mask[edit.changed] |= corrected
+        self.corrected.write(edit.box, mask)
+        model = self.model[edit.box][edit.changed]
+        self.labels[edit.box][edit.changed] = np.where(corrected, labels, model)
         mask[edit.changed] = corrected
-        self.corrected.write(box, mask)
-        self.labels[box][edit.changed] = edit.after
+        self.corrected.write(edit.box, mask)
 
     def calibrate(self, spacing: Spacing) -> None:
         """Change the spacing that the labels' header claims."""
@@ -174,24 +194,25 @@ class Voxels:
         if self.writable:
             with writing(self._folder):
                 if sys.platform == "win32":  # where a file knows nothing of its map
+                    self.model.flush()
                     self.corrected.flush()
                     self.labels.flush()
                 # not memmap.flush: it keeps Python's lock while the disk works, and
                 # the window would stand still
+                flush_to_disk(_model(self._folder))
                 flush_to_disk(_mask(self._folder))
                 flush_to_disk(_tiff(self._folder))
                 self.confidence.flush()
 
     def unmap(self) -> None:
         """Let go of the files; nothing can be read any more."""
+        self.writable = False
         del self.labels, self.corrected, self.confidence
+        vars(self).pop("model", None)
 
     def close(self) -> None:
-        """Flush, and refuse to write from now on; reading goes on."""
-        try:
-            self.flush()
-        finally:
-            self.writable = False
+        """Refuse to write from now on; reading goes on."""
+        self.writable = False
 
 
 def _tiff(folder: Path) -> Path:
@@ -202,7 +223,18 @@ def _mask(folder: Path) -> Path:
     return folder / "corrected"
 
 
-def _inside(box: Box, shape: tuple[int, ...]) -> bool:
-    return all(
-        0 <= part.start <= part.stop <= n for part, n in zip(box, shape, strict=True)
+def _model(folder: Path) -> Path:
+    return folder / "model"
+
+
+def _update(there: NDArray[np.uint8], plane: NDArray[np.uint8]) -> None:
+    """Write the rows of a plane that differ, so that files keep their holes."""
+    rows = (there != plane).any(axis=-1)
+    there[rows] = plane[rows]
+
+
+def _inside(start: Shape, block: NDArray[np.uint8], shape: tuple[int, ...]) -> bool:
+    return block.ndim == len(shape) and all(
+        first >= 0 and first + n <= size
+        for first, n, size in zip(start, block.shape, shape, strict=True)
     )

@@ -16,12 +16,13 @@ import numpy as np
 import pint
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.notifications import show_error, show_warning
+from napari.utils.notifications import show_error, show_info, show_warning
 
 from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import is_labels_folder, labels_folder
 from napari_meunet.network.card import IntensityRule
+from napari_meunet.plugin.undo import use_journal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,7 +243,7 @@ def watch(viewer: "ViewerModel | None") -> None:
         None, where there is no window, is allowed.
     """
     if viewer is not None:
-        viewer.layers.events.inserted.connect(_forbid_painting)
+        viewer.layers.events.inserted.connect(_welcome)
         viewer.layers.events.removed.connect(_close)
 
 
@@ -251,10 +252,20 @@ def watch_current_viewer() -> None:
     watch(napari.current_viewer())
 
 
-def _forbid_painting(event: Any) -> None:
-    store = store_of(event.value)
-    if store is not None and not store.writable:
-        event.value.editable = False
+def _welcome(event: Any) -> None:
+    layer = event.value
+    store = store_of(layer)
+    if store is None:
+        return
+    if not store.writable:
+        layer.editable = False
+        return
+    use_journal(layer, store.journal)
+    if n := store.journal.n_restored:
+        show_info(
+            f"{layer.name} was not closed last time. Changes restored from the "
+            f"journal: {n}"
+        )
 
 
 def _close(event: Any) -> None:

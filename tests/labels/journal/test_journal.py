@@ -1,0 +1,250 @@
+"""Strokes, what is kept of them, and what a disk may lose."""
+
+import errno
+import os
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import box_at
+from napari_meunet.labels.journal import history, journal
+from napari_meunet.labels.store import LabelStore
+
+SHAPE = (5, 7, 19)
+EVERYTHING = box_at((0, 0, 0), SHAPE)
+PLACE = (2, 3, 4)
+
+
+@pytest.fixture
+def labels(store):
+    """The model says 2 everywhere."""
+    store.write((0, 0, 0), np.full(SHAPE, 2, np.uint8))
+    store.flush()
+    return store.editable()
+
+
+def died(store, tmp_path, **lost):
+    """Return what the next process finds; `lost` names files with an older content."""
+    folder = tmp_path / "died.meunet"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(store.folder, folder)
+    for name, content in lost.items():
+        path = folder / ("labels.tif" if name == "labels" else name)
+        path.write_bytes(content)
+    return LabelStore.open(folder)
+
+
+def files(store):
+    paths = {name: store.folder / name for name in ("corrected", "model")}
+    paths["labels"] = store.folder / "labels.tif"
+    return {name: path.read_bytes() for name, path in paths.items()}
+
+
+def test_a_grouped_array_undoes_what_a_hand_did_in_one_go(store, labels):
+    labels.grouped = True
+    for x in range(4):
+        labels[0, 0, x] = 1
+    labels.end_stroke(4)
+    labels[0, 0, 10] = 1
+    labels.end_stroke(1)
+    assert [s.n_voxels for s in store.journal.history.done] == [4, 1]
+    assert store.journal.history.done[0].box == box_at((0, 0, 0), (1, 1, 4))
+    store.journal.undo()
+    assert store.labels[0, 0].tolist() == [1] * 4 + [2] * 15
+    store.journal.undo()
+    assert np.all(store.labels[:] == 2)
+    assert not store.corrected.any(EVERYTHING)
+
+
+def test_a_stroke_may_be_told_before_it_is_written(store, labels):
+    """So napari does it with a fill."""
+    labels.grouped = True
+    for x in range(3):
+        labels.end_stroke(1)
+        labels[0, 0, x] = 1
+    assert [s.n_voxels for s in store.journal.history.done] == [1, 1, 1]
+
+
+def test_undone_strokes_are_forgotten_by_the_next_one(store, labels):
+    labels[0, 0, 0] = 1
+    labels[0, 0, 1] = 1
+    store.journal.undo()
+    labels[0, 0, 2] = 1
+    assert store.journal.redo() is None
+    assert store.labels[0, 0, :3].tolist() == [1, 2, 1]
+
+
+def test_overwriting_corrected_voxels_can_be_undone(store, labels):
+    labels[PLACE] = 1
+    store.write((0, 0, 0), np.full(SHAPE, 0, np.uint8), overwrite_corrected=True)
+    assert not store.labels.any()
+    assert not store.has_corrections
+    assert store.journal.history.done[-1].tool == "model"
+    store.journal.undo()
+    assert np.argwhere(store.labels[:] == 1).tolist() == [list(PLACE)]
+    assert store.labels.sum() == 1
+    assert store.corrected.read(EVERYTHING).sum() == 1
+    store.journal.undo()
+    assert not store.labels.any()  # what the model says now, not what it said then
+
+
+def test_strokes_can_be_undone_after_a_restart(store, labels, tmp_path):
+    labels[PLACE] = 1
+    labels[0] = 0
+    store.journal.undo()
+    store.close()
+    with LabelStore.open(store.folder) as again:
+        assert again.journal.n_restored == 0
+        again.journal.redo()
+        assert not again.labels[0].any()
+        again.journal.undo()
+        again.journal.undo()
+        assert np.all(again.labels[:] == 2)
+        assert again.journal.undo() is None
+        assert not again.has_corrections
+
+
+@pytest.mark.parametrize(
+    "lost", [{"labels"}, {"corrected"}, {"labels", "corrected"}, set()]
+)
+def test_an_edit_whose_voxels_never_reached_the_disk_is_made_again(
+    store, labels, tmp_path, lost
+):
+    before = files(store)
+    labels[PLACE] = 1
+    labels[PLACE] = 0
+    with died(store, tmp_path, **{name: before[name] for name in lost}) as again:
+        assert again.journal.n_restored == 2
+        assert np.argwhere(again.labels[:] != 2).tolist() == [list(PLACE)]
+        assert again.labels[PLACE] == 0
+        assert again.corrected.read(EVERYTHING).sum() == 1
+        again.journal.undo()
+        assert again.labels[PLACE] == 1
+        again.journal.undo()
+        assert np.all(again.labels[:] == 2)
+        assert not again.has_corrections
+
+
+@pytest.mark.parametrize("lost", [{"labels"}, {"corrected"}, {"labels", "corrected"}])
+def test_an_undo_whose_voxels_never_reached_the_disk_is_made_again(
+    store, labels, tmp_path, lost
+):
+    labels[PLACE] = 1
+    store.flush()
+    before = files(store)
+    store.journal.undo()
+    with died(store, tmp_path, **{name: before[name] for name in lost}) as again:
+        assert again.journal.n_restored == 1
+        assert np.all(again.labels[:] == 2)
+        assert not again.has_corrections
+        before = files(again)
+        again.journal.redo()
+        lost_now = {name: before[name] for name in lost}
+        with died(again, tmp_path / "2", **lost_now) as third:
+            assert third.labels[PLACE] == 1
+            assert third.corrected.read(EVERYTHING).sum() == 1
+
+
+def test_nothing_is_repeated_that_was_flushed(store, labels, tmp_path):
+    labels[0, 0, 0] = 1
+    store.flush()
+    labels[0, 0, 1] = 1
+    with died(store, tmp_path) as again:
+        assert again.journal.n_restored == 1
+
+
+def test_a_full_disk_refuses_an_edit_and_nothing_changes(store, labels, monkeypatch):
+    labels[PLACE] = 1
+    records = store.journal._records
+
+    def full(part):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "_write", full)
+        for act in (lambda: labels.__setitem__(0, 1), store.journal.undo):
+            with pytest.raises(MeUNetError, match="no space left"):
+                act()
+    assert np.argwhere(store.labels[:] != 2).tolist() == [list(PLACE)]
+    assert len(store.journal.history.done) == 1
+    store.journal.undo()
+    assert np.all(store.labels[:] == 2)
+
+
+def test_edits_reach_the_disk_soon_and_a_failing_disk_is_told(
+    store, labels, monkeypatch
+):
+    monkeypatch.setattr(store.journal._keeper, "_seconds", 0.01)
+    synced, fails = threading.Event(), threading.Event()
+
+    def fsync(number):
+        synced.set()
+        if fails.is_set():
+            raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fsync)
+        labels[0, 0, 0] = 1
+        assert synced.wait(10)
+        fails.set()
+        labels[0, 0, 1] = 1
+        store.journal._keeper._thread.join(10)
+        with pytest.raises(MeUNetError, match="input/output error"):
+            labels[0, 0, 2] = 1
+    assert store.labels[0, 0, :3].tolist() == [1, 1, 2]
+
+
+def test_only_so_many_strokes_are_kept(store, labels, monkeypatch):
+    monkeypatch.setattr(history, "MOST_STROKES", 3)
+    for x in range(5):
+        labels[0, 0, x] = 1
+    n_undone = 0
+    while store.journal.undo():
+        n_undone += 1
+    assert n_undone == 3
+    assert store.labels[0, 0, :5].tolist() == [1, 1, 2, 2, 2]
+
+
+def test_what_nobody_needs_is_dropped_at_opening(store, labels, monkeypatch):
+    monkeypatch.setattr(journal, "MOST_WASTED", 10)
+    for _ in range(6):
+        labels[0, 0, 0] = 1
+        store.journal.undo()
+    for x in range(1, 5):
+        labels[0, 0, x] = 1
+    store.journal.undo()
+    store.journal.undo()
+    store.close()
+    size = (store.folder / "journal").stat().st_size
+    with LabelStore.open(store.folder) as again:
+        assert (store.folder / "journal").stat().st_size < size / 2
+        assert again.labels[0, 0, :5].tolist() == [2, 1, 1, 2, 2]
+        again.journal.redo()
+        again.journal.redo()
+        assert again.labels[0, 0, :5].tolist() == [2, 1, 1, 1, 1]
+        for _ in range(4):
+            again.journal.undo()
+        assert again.journal.undo() is None
+        assert np.all(again.labels[:] == 2)
+    with LabelStore.open(store.folder) as third:
+        assert third.journal.n_restored == 0
+        assert len(third.journal.history.undone) == 4
+
+
+def test_readers_have_no_journal(store):
+    with (
+        LabelStore.open(store.folder, writable=False) as reader,
+        pytest.raises(MeUNetError, match="writable=True"),
+    ):
+        reader.journal.undo()
+
+
+def test_a_closed_store_undoes_nothing(store, labels):
+    labels[PLACE] = 1
+    store.close()
+    with pytest.raises(MeUNetError, match="writable=True"):
+        store.journal.undo()
+    assert store.labels[PLACE] == 1
