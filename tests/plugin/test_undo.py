@@ -8,7 +8,8 @@ from napari.utils.key_bindings import coerce_keybinding
 
 from napari_meunet.labels.box import box_at
 from napari_meunet.plugin.layers import labels_layer, watch
-from napari_meunet.plugin.undo import REDO, UNDO, show_box
+from napari_meunet.plugin.undo import REDO, UNDO
+from napari_meunet.plugin.view import show_box
 
 
 @pytest.fixture

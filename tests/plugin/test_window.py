@@ -29,7 +29,7 @@ from napari_meunet.plugin.segmentation import Run
 from napari_meunet.progress import Progress
 
 PLUGIN = "napari-meunet"
-DOCKS = ("Open", "Segment", "Train", "Export")
+DOCKS = ("Open", "Segment", "Correct", "Train", "Export")
 CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QProgressBar)
 
 

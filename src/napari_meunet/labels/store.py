@@ -21,6 +21,7 @@ from napari_meunet.labels.editable import EditableLabels
 from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.lock import WriteLock
 from napari_meunet.labels.manifest import Manifest, RunRecord, ScanRecord, SpacingRecord
+from napari_meunet.labels.review import Review, forget_review
 from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.labels.voxels import Voxels
 from napari_meunet.volume.fingerprint import fingerprint
@@ -306,6 +307,19 @@ class LabelStore:
         self._voxels.require_writable()
         self._voxels.confidence.forget()
 
+    def review(self) -> Review | None:
+        """Return which places to look at, as of now; None if no model has said it.
+
+        Raises
+        ------
+        MeUNetError
+            If the store is not open for writing.
+        """
+        self._voxels.require_writable()
+        if self.confidence is None:
+            return None
+        return Review(self.folder, self.shape, self.confidence)
+
     def require_scan(self, volume: Volume) -> None:
         """Refuse a scan that these labels do not belong to.
 
@@ -367,6 +381,7 @@ class LabelStore:
             run = self.manifest.run
             self.journal.end_stroke()
             if run is None or run.key != key:
+                forget_review(self.folder)
                 self._update(run=RunRecord(key=key, description=dict(description)))
 
     def forget_run(self) -> None:

@@ -1,0 +1,169 @@
+"""Which places of a segmentation to look at, those first where most may be wrong."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.atomic import replacing, writing
+from napari_meunet.config import CONFIDENCE_EDGE, Shape
+from napari_meunet.labels.box import Box, box_at
+from napari_meunet.labels.tiff import LabelMap
+
+PLACE_EDGE = 32
+"""Voxels along the edge of a place: what a person sees at a glance."""
+
+_BLOCKS = PLACE_EDGE // CONFIDENCE_EDGE
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """A place to look at.
+
+    Attributes
+    ----------
+    index
+        Which place along (z, y, x).
+    box
+        Its voxels.
+    center
+        The voxel in the middle of the block of which the model is least sure.
+    expected_wrong
+        How many of its voxels have a wrong label, if the model is as often right as it
+        claims.
+    """
+
+    index: Shape
+    box: Box
+    center: Shape
+    expected_wrong: float
+
+
+class Review:
+    """The places of a volume, and which of them a person has looked at.
+
+    What a model expects is read when this is made; make it anew after a run.
+
+    Parameters
+    ----------
+    folder
+        The labels folder.
+    shape
+        Voxels of the volume along (z, y, x).
+    confidence
+        How sure the model is, see `napari_meunet.labels.confidence`.
+
+    Attributes
+    ----------
+    expected_wrong
+        Voxels that are expected to be wrong in every place, float32 ``(z, y, x)``.
+    reviewed
+        Which places a person has looked at, bool ``(z, y, x)``; `mark` sets them.
+    """
+
+    def __init__(self, folder: Path, shape: Shape, confidence: LabelMap) -> None:
+        self._path = folder / "reviewed"
+        self._shape = shape
+        self._confidence = confidence
+        self.expected_wrong = expected_wrong(confidence)
+        self.reviewed = self._read()
+
+    @property
+    def doubtful(self) -> NDArray[np.bool]:
+        """Which places are worth a look: a wrong voxel or more is expected there."""
+        return self.expected_wrong >= 1
+
+    @property
+    def queue(self) -> NDArray[np.intp]:
+        """Places that nobody has looked at: indices ``(n, 3)``, the worst first."""
+        wrong = np.where(self.doubtful & ~self.reviewed, self.expected_wrong, 0).ravel()
+        order = np.argsort(-wrong, kind="stable")[: np.count_nonzero(wrong)]
+        return np.stack(np.unravel_index(order, self.expected_wrong.shape), axis=1)
+
+    def item(self, index: Shape) -> ReviewItem:
+        """Return a place."""
+        start = [i * PLACE_EDGE for i in index]
+        extent = [
+            min(PLACE_EDGE, n - first)
+            for first, n in zip(start, self._shape, strict=True)
+        ]
+        blocks = tuple(slice(i * _BLOCKS, (i + 1) * _BLOCKS) for i in index)
+        doubt = _doubt(np.asarray(self._confidence[blocks]))
+        worst = np.unravel_index(doubt.argmax(), doubt.shape)
+        z, y, x = (
+            min(first + CONFIDENCE_EDGE * int(block) + CONFIDENCE_EDGE // 2, n - 1)
+            for first, block, n in zip(start, worst, self._shape, strict=True)
+        )
+        return ReviewItem(
+            index=index,
+            box=box_at((start[0], start[1], start[2]), tuple(extent)),
+            center=(z, y, x),
+            expected_wrong=float(self.expected_wrong[index]),
+        )
+
+    def mark(self, index: Shape, *, reviewed: bool = True) -> None:
+        """Say that a person has looked at a place, or has not.
+
+        Raises
+        ------
+        MeUNetError
+            If the folder cannot be written.
+        """
+        self.reviewed[index] = reviewed
+        with writing(self._path.parent), replacing(self._path) as temporary:
+            temporary.write_bytes(self.reviewed.tobytes())
+
+    def _read(self) -> NDArray[np.bool]:
+        """Return what was marked; of another size, it is of other places."""
+        places = self.expected_wrong
+        marks = self._path.read_bytes() if self._path.exists() else b""
+        if len(marks) != places.size:
+            return np.zeros(places.shape, bool)
+        return np.frombuffer(marks, bool).reshape(places.shape).copy()
+
+
+def forget_review(folder: Path) -> None:
+    """Forget what was looked at: the labels are about to change.
+
+    Raises
+    ------
+    MeUNetError
+        If the folder cannot be written.
+    """
+    with writing(folder):
+        (folder / "reviewed").unlink(missing_ok=True)
+
+
+def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
+    """Return how many voxels of every place are expected to be wrong.
+
+    Parameters
+    ----------
+    confidence
+        255 times the mean probability of the labels of every block, 0 where no model
+        has said it, uint8 ``(z, y, x)``.
+
+    Returns
+    -------
+    voxels
+        float32 ``(z, y, x)``, one for every `PLACE_EDGE` voxels along each axis; the
+        last ones may be smaller. Blocks at the far ends of the volume count whole.
+    """
+    slabs = range(0, confidence.shape[0], _BLOCKS)
+    return np.stack([_sums(confidence[z : z + _BLOCKS]) for z in slabs])
+
+
+def _sums(slab: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what is expected to be wrong in the places of one slab, ``(y, x)``."""
+    doubt = _doubt(np.asarray(slab)).sum(axis=0, dtype=np.float32)
+    for axis in range(doubt.ndim):
+        starts = np.arange(0, doubt.shape[axis], _BLOCKS)
+        doubt = np.add.reduceat(doubt, starts, axis=axis)
+    wrong: NDArray[np.float32] = doubt * np.float32(CONFIDENCE_EDGE**3 / 255)
+    return wrong
+
+
+def _doubt(confidence: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how likely labels are to be wrong, 255 times."""
+    return np.where(confidence == 0, np.uint8(0), 255 - confidence)

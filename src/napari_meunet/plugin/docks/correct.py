@@ -1,0 +1,208 @@
+"""The Correct dock: where to look, and what was done."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.plugin.docks.dock import Dock
+from napari_meunet.plugin.layers import store_of
+from napari_meunet.plugin.undo import step
+from napari_meunet.plugin.view import fly_to
+from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
+from napari_meunet.plugin.widgets.history_list import HistoryList
+from napari_meunet.plugin.widgets.note import Note
+
+if TYPE_CHECKING:
+    import napari
+    from numpy.typing import NDArray
+
+    from napari_meunet.config import Shape
+    from napari_meunet.labels.review import Review
+    from napari_meunet.labels.store import LabelStore
+
+REFRESH_MILLISECONDS = 300
+
+NEXT, REVIEWED = "N", "R"
+"""Keys, wherever the mouse is over the picture."""
+
+
+class CorrectWidget(Dock):
+    """Leads through the places where the model is unsure, and lists what was done.
+
+    Parameters
+    ----------
+    napari_viewer
+        Whose layers.
+    """
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        super().__init__(napari_viewer)
+        self._review: Review | None = None
+        self._made_for: object = None
+        self._current: Shape | None = None
+        self._skipped: set[Shape] = set()
+        self._n_changes = -1
+        self._make_parts()
+        self._lay_out()
+        self._connect()
+        self._take_layer()
+
+    def _make_parts(self) -> None:
+        self.layer = LayerChoice(self._viewer, Labels, "the labels to correct")
+        self.state = Note(muted=True)
+        self.next = QPushButton(f"Next place ({NEXT})")
+        self.next.setToolTip("fly to where most voxels may be wrong")
+        self.reviewed = QPushButton(f"Reviewed ({REVIEWED})")
+        self.reviewed.setToolTip("this place is right now; go to the next one")
+        self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
+        self.undo.setToolTip("Ctrl+Z, with the labels layer selected")
+        self.redo.setToolTip("Ctrl+Shift+Z, with the labels layer selected")
+        self.history = HistoryList()
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Labels", self.layer)
+        self.column.addLayout(form)
+        places, done = QGroupBox("Where the model is unsure"), QGroupBox("Done")
+        for box, parts, buttons in (
+            (places, (self.state,), (self.next, self.reviewed)),
+            (done, (self.history,), (self.undo, self.redo)),
+        ):
+            column, row = QVBoxLayout(box), QHBoxLayout()
+            for button in buttons:
+                row.addWidget(button)
+            column.addLayout(row)
+            for part in parts:
+                column.addWidget(part)
+            self.column.addWidget(box)
+
+    def _connect(self) -> None:
+        self.layer.changed.connect(self._take_layer)
+        self.next.clicked.connect(self.go_on)
+        self.reviewed.clicked.connect(self.mark)
+        self.undo.clicked.connect(lambda: self._step(1))
+        self.redo.clicked.connect(lambda: self._step(-1))
+        self.history.chosen.connect(self._step)
+        self._clock = QTimer(self)
+        self._clock.timeout.connect(self._refresh_history)
+        self._clock.start(REFRESH_MILLISECONDS)
+        keys: dict[str, Callable[[], None]] = {NEXT: self.go_on, REVIEWED: self.mark}
+        viewer = self._viewer
+        for key, act in keys.items():
+            viewer.bind_key(key, lambda _, act=act: act(), overwrite=True)
+            self.destroyed.connect(lambda _=None, key=key: viewer.bind_key(key, None))
+
+    @property
+    def _store(self) -> "LabelStore | None":
+        """The store that can be written to, of the layer that was chosen."""
+        layer = self.layer.layer
+        store = None if layer is None else store_of(layer)
+        return store if store is not None and store.writable else None
+
+    def _take_layer(self) -> None:
+        self._review, self._made_for, self._n_changes = None, None, -1
+        self._look_again()
+        self._refresh_history()
+
+    # where to look
+
+    def go_on(self) -> None:
+        """Fly to the worst place that was neither reviewed nor passed by."""
+        self._look_again()
+        if self._review is None:
+            return
+        if self._current is not None:
+            self._skipped.add(self._current)
+        places = [_index(place) for place in self._review.queue]
+        rest = [place for place in places if place not in self._skipped]
+        if not rest:  # once around
+            self._skipped.clear()
+            rest = places
+        self._current = rest[0] if rest else None
+        if self._current is not None:
+            fly_to(self._viewer, self.layer.layer, self._review.item(self._current))
+        self._say()
+
+    def mark(self) -> None:
+        """Note that the place in view was looked at, and go to the next one."""
+        if self._review is None or self._current is None:
+            return
+        try:
+            self._review.mark(self._current)
+        except MeUNetError as error:
+            self.state.warn(str(error))
+            return
+        self._current = None
+        self.go_on()
+
+    def _look_again(self) -> None:
+        """Ask the labels where they may be wrong, if a run has changed them since."""
+        store = self._store
+        run = store.manifest.run if store else None
+        if self._review is None or run is not self._made_for:
+            self._review = store.review() if store else None
+            self._made_for = run
+            self._current = None
+            self._skipped.clear()
+        self._say()
+
+    def _say(self) -> None:
+        review = self._review
+        self.next.setEnabled(review is not None and len(review.queue) > 0)
+        self.reviewed.setEnabled(self._current is not None)
+        if self._store is None:
+            self.state.say("Add labels first: run Segment, or open a labels folder.")
+        elif review is None:
+            self.state.say("No model has said how sure it is of these labels.")
+        else:
+            self.state.say(progress_in_words(review))
+
+    # what was done
+
+    def _refresh_history(self) -> None:
+        store = self._store
+        n_changes = store.journal.n_changes if store else 0
+        if n_changes == self._n_changes:
+            return
+        self._n_changes = n_changes
+        self.history.clear()
+        if store is not None:
+            self.history.show_history(store.journal.history)
+        history = store.journal.history if store else None
+        self.undo.setEnabled(history is not None and bool(history.done))
+        self.redo.setEnabled(history is not None and bool(history.undone))
+
+    def _step(self, n: int) -> None:
+        """Undo `n` strokes, or do some again if it is negative."""
+        store = self._store
+        if store is None:
+            return
+        act = store.journal.undo if n > 0 else store.journal.redo
+        for _ in range(abs(n)):
+            step(self.layer.layer, act)
+        self._refresh_history()
+
+
+def progress_in_words(review: "Review") -> str:
+    """Return how far the review is, and what it leaves."""
+    wrong, seen = review.expected_wrong, review.reviewed
+    n_places = int(np.count_nonzero(review.doubtful))
+    n_seen = int(np.count_nonzero(review.doubtful & seen))
+    left = float(wrong[~seen].sum())
+    share = 1 - left / wrong.sum() if wrong.any() else 1.0
+    return (
+        f"{n_seen:,} of {n_places:,} places reviewed, with {share:.0%} of the voxels "
+        f"that the model expects to be wrong; about {left:,.0f} are left. How well it "
+        "judges itself has not been measured on your scans."
+    )
+
+
+def _index(place: "NDArray[np.intp]") -> "Shape":
+    z, y, x = (int(i) for i in place)
+    return z, y, x

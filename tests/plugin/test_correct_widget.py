@@ -1,0 +1,160 @@
+"""The Correct dock, without a window."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
+from napari.utils.key_bindings import coerce_keybinding
+
+from napari_meunet.labels.box import box_at
+from napari_meunet.labels.journal.history import Stroke
+from napari_meunet.labels.review import Review
+from napari_meunet.plugin.docks.correct import CorrectWidget
+from napari_meunet.plugin.layers import labels_layer
+from napari_meunet.plugin.widgets.history_list import words
+
+SHAPE = (64, 40, 70)  # 2 x 2 x 3 places
+CONFIDENCE = np.full((16, 10, 18), 255, np.uint8)
+CONFIDENCE[2, 9, 17] = 55  # place (0, 1, 2)
+CONFIDENCE[9, 3, 1] = 155  # place (1, 0, 0)
+
+
+@pytest.fixture
+def store(tmp_path):
+    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.volume.volume import Spacing, Volume
+
+    volume = Volume.from_array(np.zeros(SHAPE, np.uint8), Spacing((3, 2, 2), "test"))
+    with LabelStore.create(tmp_path / "fly.meunet", volume, ()) as store:
+        store.write_confidence((0, 0, 0), CONFIDENCE)
+        yield store
+
+
+@pytest.fixture
+def viewer(store):
+    viewer = ViewerModel()
+    viewer.add_layer(Layer.create(*labels_layer(store)))
+    yield viewer
+    viewer.layers.clear()
+
+
+@pytest.fixture
+def widget(viewer, qtbot):
+    widget = CorrectWidget(viewer)
+    qtbot.addWidget(widget)
+    return widget
+
+
+def press(viewer, key):
+    viewer.keymap[coerce_keybinding(key)](viewer)
+
+
+def place(viewer):
+    """Return the voxel in the middle of the view."""
+    layer = viewer.layers[0]
+    z = layer.world_to_data(viewer.dims.point)[0]
+    _, y, x = layer.world_to_data(viewer.camera.center)
+    return round(z), round(y), round(x)
+
+
+def test_the_keys_lead_through_the_places_the_worst_first(viewer, widget, store):
+    assert "0 of 2 places reviewed" in widget.state.text()
+    assert not widget.reviewed.isEnabled()
+    press(viewer, "N")
+    assert place(viewer) == (10, 38, 69)  # in the last, smaller block
+    press(viewer, "N")
+    assert place(viewer) == (38, 14, 6)
+    press(viewer, "N")  # round again
+    assert place(viewer) == (10, 38, 69)
+    press(viewer, "R")
+    assert "1 of 2 places reviewed, with 67% of" in widget.state.text()
+    assert place(viewer) == (38, 14, 6)
+    press(viewer, "R")
+    assert "2 of 2 places" in widget.state.text()
+    assert not widget.next.isEnabled()
+    press(viewer, "N")
+    press(viewer, "R")
+    assert np.argwhere(store.review().reviewed).tolist() == [[0, 1, 2], [1, 0, 0]]
+
+
+def test_a_place_is_shown_large_enough_to_paint_in(viewer, widget):
+    viewer.camera.zoom = 0.1
+    widget.next.click()
+    near = viewer.camera.zoom
+    assert near > 1
+    viewer.camera.zoom = 99
+    widget.next.click()
+    assert viewer.camera.zoom == 99
+
+
+def test_another_run_makes_another_queue(viewer, widget, store):
+    press(viewer, "N")
+    press(viewer, "R")
+    store.begin_run("new", {})
+    turned = CONFIDENCE[::-1].copy()
+    store.write_confidence((0, 0, 0), turned)
+    press(viewer, "N")
+    assert "0 of 2 places" in widget.state.text()
+    assert place(viewer) == (54, 38, 69)
+
+
+def test_strokes_are_listed_and_stepped_through(viewer, widget, store, qtbot):
+    layer = viewer.layers[0]
+    layer.brush_size = 1
+    for x in range(3):
+        layer.paint((x, 5, 5), 1)
+    qtbot.waitUntil(lambda: widget.history.count() == 3)
+    newest, oldest = widget.history.item(0), widget.history.item(2)
+    assert newest.text().endswith("painted 1 voxel, plane 2")
+    widget.history.itemDoubleClicked.emit(oldest)
+    assert store.labels[:].sum() == 1
+    assert widget.history.count() == 3
+    top = widget.history.item(0)
+    assert top.text().endswith("plane 2")
+    assert top.foreground() != widget.history.item(2).foreground()
+    widget.history.itemDoubleClicked.emit(top)
+    assert store.labels[:].sum() == 3
+    assert not widget.redo.isEnabled()
+    widget.undo.click()
+    assert store.labels[:].sum() == 2
+    widget.redo.click()
+    assert store.labels[:].sum() == 3
+
+
+def test_without_labels_of_ours_it_says_what_to_do(viewer, widget, store):
+    viewer.layers.clear()
+    assert "Add labels first" in widget.state.text()
+    viewer.add_layer(Labels(np.zeros((4, 5, 6), int)))
+    assert "Add labels first" in widget.state.text()
+    for button in (widget.next, widget.reviewed, widget.undo, widget.redo):
+        assert not button.isEnabled()
+
+
+def test_labels_without_confidence_have_no_queue(viewer, widget, store):
+    store.forget_confidence()
+    widget.layer.changed.emit()
+    assert "No model has said" in widget.state.text()
+    press(viewer, "N")
+
+
+def test_a_folder_that_cannot_be_written_is_told(viewer, widget, monkeypatch):
+    press(viewer, "N")
+
+    def fail(self, index, *, reviewed=True):
+        from napari_meunet.errors import MeUNetError
+
+        raise MeUNetError("the disk is full")
+
+    monkeypatch.setattr(Review, "mark", fail)
+    press(viewer, "R")
+    assert "the disk is full" in widget.state.text()
+
+
+def test_a_stroke_in_words():
+    time = datetime(2026, 11, 22, 14, 2, tzinfo=UTC)
+    stroke = Stroke(1, "paint", time, box_at((3, 0, 0), (4, 9, 9)), 1204)
+    assert words(stroke)[5:] == " painted 1,204 voxels, planes 3 to 6"
+    stroke = Stroke(1, "model", time, box_at((3, 0, 0), (1, 9, 9)), 1)
+    assert words(stroke)[5:] == " the model wrote over 1 voxel, plane 3"
