@@ -33,11 +33,11 @@ _REMEMBERED_READ = 2**26
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What a thread saw in a box after `n_changes` changes."""
+    """What a thread saw in a box, and after what a person had done."""
 
     box: Box
     labels: NDArray[np.uint8]
-    n_changes: int
+    age: tuple[int, int]
 
 
 class EditableLabels:
@@ -72,6 +72,7 @@ class EditableLabels:
         self._voxels = voxels
         self._journal = journal
         self._last_read = threading.local()
+        self._n_edits = 0
         self._n_writes = 0  # since the last stroke ended
         self._stroke_length: int | None = None  # in writes, where somebody has said it
         self.grouped = False
@@ -117,12 +118,12 @@ class EditableLabels:
             plane = np.asarray(self._voxels.labels[index]).view()
             plane.flags.writeable = False
             return plane
-        n_changes = self._journal.n_changes  # before reading: one in between counts
+        age = self._age  # before reading: what is done in between counts
         labels = np.array(self._voxels.labels[index])
         box = indexed_box(index, self.shape)
         if box is not None and labels.size <= _REMEMBERED_READ:
             known = labels.reshape(extent(box)).copy()
-            self._last_read.read = _Read(box, known, n_changes)
+            self._last_read.read = _Read(box, known, age)
         return labels[()]  # a single voxel as a number, as NumPy returns it
 
     def __setitem__(self, index: Any, labels: Any) -> None:
@@ -146,7 +147,18 @@ class EditableLabels:
             If the labels cannot be written, or the box is larger than
             `LARGEST_EDIT`.
         """
-        labels = _as_labels(labels)
+        try:
+            self._set(index, _as_labels(labels))
+        finally:  # napari counts a write that was refused, too
+            self._n_writes += 1
+            self._end_if_complete()
+
+    @property
+    def _age(self) -> tuple[int, int]:
+        """What a person has done so far: edits, and undos and redos."""
+        return self._n_edits, self._journal.n_steps
+
+    def _set(self, index: Any, labels: NDArray[np.uint8]) -> None:
         box = indexed_box(index, self.shape)
         if box is None:
             self._set_points(_as_points(index, self.shape), labels)
@@ -177,7 +189,7 @@ class EditableLabels:
         block[tuple(p - part.start for p, part in zip(points, box, strict=True))] = (
             labels
         )
-        self[box] = block
+        self._set_box(box, block, self._known(box))
 
     def _set_box(
         self, box: Box, block: NDArray[np.uint8], known: NDArray[np.uint8] | None
@@ -199,9 +211,8 @@ class EditableLabels:
                     was_corrected=voxels.corrected.read(box)[changed],
                     becomes_corrected=True,
                 )
+                self._n_edits += 1
                 self._journal.record(edit, PAINT)
-            self._n_writes += 1
-            self._end_if_complete()
 
     def _end_if_complete(self) -> None:
         if self._stroke_length is None and self.grouped:
@@ -213,7 +224,7 @@ class EditableLabels:
     def _known(self, box: Box) -> NDArray[np.uint8] | None:
         """Return what this thread last read of a box, if nothing was written since."""
         read: _Read | None = getattr(self._last_read, "read", None)
-        if read is None or read.n_changes != self._journal.n_changes:
+        if read is None or read.age != self._age:
             return None
         return read.labels[within(read.box, box)] if contains(read.box, box) else None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.atomic import flush_to_disk, writing
+from napari_meunet.atomic import flush_to_disk, replacing, writing
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box
@@ -95,11 +95,14 @@ class Voxels:
         if _model(folder).exists():
             return open_map(_model(folder), shape, writable=True)
         # a folder of an earlier version, which did not keep what a person painted over
-        create_map(_model(folder), shape)
-        model = open_map(_model(folder), shape, writable=True)
-        for plane, labels in zip(model, self.labels, strict=True):
-            _update(plane, labels)
-        return model
+        require_room(folder, self.labels.nbytes + RESERVE)
+        with replacing(_model(folder)) as temporary:
+            create_map(temporary, shape)
+            model = open_map(temporary, shape, writable=True)
+            for plane, labels in zip(model, self.labels, strict=True):
+                _update(plane, labels)
+            del model, plane  # Windows gives no mapped file another name
+        return open_map(_model(folder), shape, writable=True)
 
     def require_writable(self) -> None:
         """Refuse to write where that is not allowed.

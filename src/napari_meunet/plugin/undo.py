@@ -41,7 +41,11 @@ def use_journal(layer: Labels, journal: "Journal") -> None:
 
 
 def _end_stroke(event: Any) -> None:
-    event.source.data.end_stroke(len(event.value))
+    from napari_meunet.labels.editable import EditableLabels
+
+    labels = event.source.data  # which a person may have replaced
+    if isinstance(labels, EditableLabels):
+        labels.end_stroke(len(event.value))
 
 
 def step(layer: Labels, act: "Callable[[], Stroke | None]") -> None:

@@ -248,3 +248,68 @@ def test_a_closed_store_undoes_nothing(store, labels):
     with pytest.raises(MeUNetError, match="writable=True"):
         store.journal.undo()
     assert store.labels[PLACE] == 1
+
+
+def test_an_edit_that_is_being_made_is_not_called_synced(
+    store, labels, tmp_path, monkeypatch
+):
+    """A run finishes planes, in another thread, while a person paints."""
+    voxels, apply = store._voxels, store._voxels.apply
+    others = []
+
+    def slowly(edit):
+        others.append(threading.Thread(target=store.flush))
+        others[0].start()
+        others[0].join(0.2)  # it waits for this edit
+        apply(edit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(voxels, "apply", slowly)
+        labels[PLACE] = 1
+    others[0].join()
+    with died(store, tmp_path) as again:
+        assert again.labels[PLACE] == 1
+
+
+def test_a_model_that_writes_over_corrections_leaves_a_brush_its_sight(store, labels):
+    labels[4, 6, 18] = 1
+    region = labels[1:2, 0:3, 0:3]
+    store.write((0, 0, 0), np.full(SHAPE, 0, np.uint8), overwrite_corrected=True)
+    region[0, 1, 1] = 1
+    labels[1:2, 0:3, 0:3] = region
+    assert store.corrected.read(EVERYTHING).sum() == 1
+    assert store.labels.sum() == 1
+
+
+def test_a_refused_write_does_not_shift_the_strokes_after_it(
+    store, labels, monkeypatch
+):
+    labels.grouped = True
+    labels.end_stroke(1)
+    with pytest.raises(ValueError, match="from 0 to 255"):
+        labels[0, 0, 0] = 999
+    for stroke in range(3):
+        for x in range(4):
+            labels[stroke, 0, x] = 1
+        labels.end_stroke(4)
+    assert [s.n_voxels for s in store.journal.history.done] == [4, 4, 4]
+
+
+def test_a_folder_of_an_earlier_version_gets_the_map_of_the_model(store, labels):
+    store.close()
+    store.unmap()
+    (store.folder / "model").unlink()
+    with LabelStore.open(store.folder) as again:
+        again.editable()[PLACE] = 1
+        again.journal.undo()
+        assert np.all(again.labels[:] == 2)
+
+
+def test_a_store_may_be_closed_by_the_thread_that_syncs(store, labels, monkeypatch):
+    keeper = store.journal._keeper
+    monkeypatch.setattr(keeper, "_seconds", 0.01)
+    monkeypatch.setattr(keeper, "_work", store.close)
+    labels[PLACE] = 1
+    keeper._thread.join(10)
+    keeper.require_health()
+    assert not store.writable

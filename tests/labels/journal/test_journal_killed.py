@@ -74,7 +74,7 @@ def kill_one(folder, n_deeds, seconds):
     os.close(writing)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     said = b"".join(iter(lambda: os.read(reading, 4096), b""))
     os.close(reading)
     return len(said)

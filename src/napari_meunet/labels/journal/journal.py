@@ -1,9 +1,10 @@
 """The journal of a labels folder: what was done, on disk before it happens."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.entry import Entry, Kind, packed, unpacked
@@ -46,6 +47,8 @@ class Journal:
         What can be undone and done again.
     n_changes
         How many edits, undos and redos it holds.
+    n_steps
+        How many undos and redos there were since it was opened.
     n_restored
         How many edits, undos and redos were repeated when it was opened.
 
@@ -59,9 +62,12 @@ class Journal:
         self._path = path
         self._voxels = voxels
         self._keeper = Keeper(self._sync, SYNC_SECONDS)
+        self._flushing = Lock()
+        self._closing = False
         self._stroke_is_open = False
         self.history = History()
         self.n_changes = self._n_synced = self._last_number = 0
+        self.n_steps = 0
         self._records = RecordFile(path)
         try:
             self._open()
@@ -81,10 +87,9 @@ class Journal:
             if not self._joins(tool):
                 self._last_number += 1
             entry = Entry(Kind.EDIT, self._last_number, _now(), tool, packed(edit))
-            place = self._append(entry)
-            self._voxels.apply(edit)
-            self._add(entry, place)
+            self._add(entry, self._append(entry))
             self._stroke_is_open = True
+            self._voxels.apply(edit)
 
     def end_stroke(self) -> None:
         """Let the next edit begin a new stroke."""
@@ -106,9 +111,12 @@ class Journal:
             if not self.history.done:
                 return None
             stroke = self.history.done[-1]
+            records = list(self._records.at(reversed(stroke.places)))
             self._append(Entry(Kind.UNDO, stroke.number, _now()))
             self.history.undo()
-            self._revert(stroke.places)
+            self.n_steps += 1
+            for edit in map(_edit, records):
+                self._voxels.revert(edit)
             return stroke
 
     def redo(self) -> Stroke | None:
@@ -124,24 +132,32 @@ class Journal:
             if not self.history.undone:
                 return None
             stroke = self.history.undone[-1]
+            records = list(self._records.at(stroke.places))
             self._append(Entry(Kind.REDO, stroke.number, _now()))
             self.history.redo()
-            self._apply(stroke.places)
+            self.n_steps += 1
+            for edit in map(_edit, records):
+                self._voxels.apply(edit)
             return stroke
 
     def flush(self) -> None:
         """Return when all edits are on the disk, in the journal and in the voxels."""
-        n = self.n_changes  # of what comes while the disk works, nobody knows
-        self._voxels.flush()
-        if n > self._n_synced:
-            self._records.append(Entry(Kind.SYNCED, n, _now()).to_bytes())
-            self._n_synced = n
-            self._records.sync()
+        with self._flushing:
+            if self._records.closed:
+                return
+            with self._voxels.lock:  # or one may be written and not made yet
+                n = self.n_changes
+            self._records.sync()  # first: a voxel without its entry explains nothing
+            self._voxels.flush()
+            if n > self._n_synced:
+                self._records.append(Entry(Kind.SYNCED, n, _now()).to_bytes())
+                self._records.sync()
+                self._n_synced = n
 
     def close(self) -> None:
         """Flush, and take no more edits; closing twice is allowed."""
-        if self._records.closed:
-            return
+        with self._voxels.lock:
+            self._closing = True
         self._keeper.close()
         try:
             self.flush()
@@ -152,8 +168,7 @@ class Journal:
         unsynced = self._read()
         self.n_restored = len(unsynced)
         for kind, places in unsynced:
-            act = self._revert if kind is Kind.UNDO else self._apply
-            act(places)
+            self._repeat(kind, places)
         self.flush()
         strokes = (*self.history.done, *self.history.undone)
         n_needed = sum(len(stroke.places) for stroke in strokes)
@@ -205,6 +220,8 @@ class Journal:
 
     def _append(self, entry: Entry) -> int:
         self._voxels.require_writable()
+        if self._closing:
+            raise self._voxels.not_writable()
         self._keeper.require_health()
         place = self._records.append(entry.to_bytes())
         self.n_changes += 1
@@ -215,22 +232,23 @@ class Journal:
         stroke = Stroke(entry.number, entry.tool, entry.time, entry.box)
         self.history.add(stroke, place, entry.box, entry.n_voxels)
 
-    def _apply(self, places: Sequence[int]) -> None:
-        for edit in self._edits(places):
-            self._voxels.apply(edit)
-
-    def _revert(self, places: Sequence[int]) -> None:
-        for edit in self._edits(reversed(places)):
-            self._voxels.revert(edit)
-
-    def _edits(self, places: Iterable[int]) -> Iterator[Edit]:
-        for record in self._records.at(places):
-            yield unpacked(Entry.from_bytes(record).packed)
+    def _repeat(self, kind: Kind, places: Sequence[int]) -> None:
+        """Make a change of which the voxels on the disk may hold any part."""
+        if kind is Kind.UNDO:
+            for record in self._records.at(reversed(places)):
+                self._voxels.revert(_edit(record))
+        else:
+            for record in self._records.at(places):
+                self._voxels.apply(_edit(record))
 
     def _sync(self) -> None:
         self._records.sync()
         if self.n_changes - self._n_synced > MOST_UNSYNCED:
             self.flush()
+
+
+def _edit(record: bytes) -> Edit:
+    return unpacked(Entry.from_bytes(record).packed)
 
 
 def _now() -> datetime:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 class Keeper:
     """A thread that does some work a moment after it was asked to.
 
-    It begins when it is first asked. What is asked for meanwhile is done at once.
+    It begins when it is first asked. What is asked for meanwhile is done together.
 
     Parameters
     ----------
@@ -42,7 +42,8 @@ class Keeper:
         """End, without doing what was asked for."""
         self._closed.set()
         self._asked.set()
-        if self._thread is not None:
+        # the garbage collector may close a store in any thread, this one, too
+        if self._thread not in (None, threading.current_thread()):
             self._thread.join()
 
     def _keep(self) -> None:
