@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import threading
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at
 from napari_meunet.labels.journal import history, journal
+from napari_meunet.labels.journal.entry import Entry, Kind
+from napari_meunet.labels.journal.records import RecordFile
 from napari_meunet.labels.store import LabelStore
 
 SHAPE = (5, 7, 19)
@@ -313,3 +316,34 @@ def test_a_store_may_be_closed_by_the_thread_that_syncs(store, labels, monkeypat
     keeper._thread.join(10)
     keeper.require_health()
     assert not store.writable
+
+
+@pytest.mark.parametrize("kind", [Kind.UNDO, Kind.REDO, 99])
+def test_entries_that_make_no_sense_are_refused_in_words(store, labels, kind):
+    store.close()
+    records = RecordFile(store.folder / "journal")
+    entry = Entry(kind, 1, datetime.now(UTC))
+    records.append(entry.to_bytes())
+    records.close()
+    with pytest.raises(MeUNetError, match="move it away"):
+        LabelStore.open(store.folder)
+    (store.folder / "journal").unlink()
+    with LabelStore.open(store.folder) as again:
+        assert np.all(again.labels[:] == 2)
+
+
+def test_a_disk_too_full_to_write_anew_keeps_nobody_out(store, labels, monkeypatch):
+    monkeypatch.setattr(journal, "MOST_WASTED", 2)
+    for _ in range(3):
+        labels[0, 0, 0] = 1
+        store.journal.undo()
+    labels[0, 0, 1] = 1
+    store.close()
+
+    def full(path, payloads):
+        raise MeUNetError("no space left on device")
+
+    monkeypatch.setattr(journal, "rewrite", full)
+    with LabelStore.open(store.folder) as again:
+        again.journal.undo()
+        assert np.all(again.labels[:] == 2)

@@ -111,3 +111,11 @@ def test_rewriting_that_fails_leaves_the_old_file(path):
     rewrite(path, [b"new"])
     assert read(path) == [b"new"]
     assert [file.name for file in path.parent.iterdir()] == ["journal"]
+
+
+def test_a_file_of_another_version_is_refused_and_stays(path):
+    path.write_bytes(b"meunet journal 2 and more")
+    with pytest.raises(MeUNetError, match="newer version"):
+        RecordFile(path)
+    assert path.read_bytes() == b"meunet journal 2 and more"
+    assert [file.name for file in path.parent.iterdir()] == ["journal"]

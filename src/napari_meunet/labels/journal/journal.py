@@ -1,11 +1,13 @@
 """The journal of a labels folder: what was done, on disk before it happens."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from threading import Lock
 
+from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.entry import Entry, Kind, packed, unpacked
 from napari_meunet.labels.journal.history import History, Stroke
@@ -55,7 +57,7 @@ class Journal:
     Raises
     ------
     MeUNetError
-        If the journal cannot be written.
+        If the journal cannot be written, or was written by another version.
     """
 
     def __init__(self, path: Path, voxels: Voxels) -> None:
@@ -71,8 +73,14 @@ class Journal:
         self._records = RecordFile(path)
         try:
             self._open()
-        except BaseException:
+        except BaseException as error:
             self._records.close()
+            if isinstance(error, ValueError | IndexError):
+                raise MeUNetError(
+                    f"{path} must hold entries that this version knows, got others "
+                    f"({error}); move it away to go on without the history of the "
+                    "labels"
+                ) from error
             raise
 
     def record(self, edit: Edit, tool: str) -> None:
@@ -211,7 +219,8 @@ class Journal:
         synced = Entry(Kind.SYNCED, len(places) + len(undos), _now())
         self._records.close()
         ends = (entry.to_bytes() for entry in (*undos, synced))
-        rewrite(self._path, chain(self._records.at(places), ends))
+        with suppress(MeUNetError):  # a full disk keeps nobody from the labels
+            rewrite(self._path, chain(self._records.at(places), ends))
         self._records = RecordFile(self._path)
 
     def _joins(self, tool: str) -> bool:

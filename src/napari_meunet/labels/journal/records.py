@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from napari_meunet.atomic import put, replacing, writing
+from napari_meunet.errors import MeUNetError
 
 MAGIC = b"meunet journal 1"
 """How the file begins; the number is the version of its format."""
+
+_NAME = MAGIC[:-1]
 
 _FRAME = struct.Struct("<II")
 """Before every record: its length in bytes and its CRC-32."""
@@ -32,7 +35,7 @@ class RecordFile:
     Raises
     ------
     MeUNetError
-        If the file cannot be written.
+        If the file cannot be written, or is of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,7 +88,7 @@ class RecordFile:
             place = self._end
             try:
                 self._write(_framed(payload))
-            except OSError:
+            except BaseException:  # Ctrl+C, too
                 self._file.truncate(place)
                 raise
             self._end = place + _FRAME.size + len(payload)
@@ -171,5 +174,12 @@ def _set_aside_if_foreign(path: Path) -> None:
         return
     with path.open("rb") as file:
         beginning = file.read(len(MAGIC))
-    if not MAGIC.startswith(beginning):
-        put(path, path.with_name(f"{path.name}.damaged"))
+    if MAGIC.startswith(beginning):
+        return
+    if beginning.startswith(_NAME):
+        raise MeUNetError(
+            f"{path} must be of format {MAGIC.decode()!r}, got {beginning!r}; open the "
+            "labels with a newer version, or move the file away to go on without their "
+            "history"
+        )
+    put(path, path.with_name(f"{path.name}.damaged"))
