@@ -5,7 +5,6 @@ the disk, and knows the tools that are not napari's, too.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import napari
@@ -36,8 +35,15 @@ def use_journal(layer: Labels, journal: "Journal") -> None:
     """
     layer.data.grouped = True
     layer.events.paint.connect(_end_stroke)
-    layer.bind_key(UNDO, partial(step, act=journal.undo), overwrite=True)
-    layer.bind_key(REDO, partial(step, act=journal.redo), overwrite=True)
+
+    def undo(layer: Labels) -> None:
+        step(layer, journal.undo)
+
+    def redo(layer: Labels) -> None:
+        step(layer, journal.redo)
+
+    layer.bind_key(UNDO, undo, overwrite=True)
+    layer.bind_key(REDO, redo, overwrite=True)
 
 
 def _end_stroke(event: Any) -> None:

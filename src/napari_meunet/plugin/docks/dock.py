@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 WIDTH = 300
 """Pixels that leave room for the canvas on a screen of 1280 x 800."""
 
-DOCKS_IN_A_WINDOW = 6
-"""Docks as high as a window: four of ours, and the titles and bars of napari."""
+DOCKS_IN_A_WINDOW = 8
+"""Docks as high as a window: five of ours, and the titles and bars of napari."""
 
 FIELDS = (QAbstractSpinBox, QComboBox)
 """What the wheel would change."""
