@@ -33,6 +33,14 @@ def confidence_bytes(shape: Shape) -> int:
     return prod(_blocks(shape))
 
 
+def doubt_of(confidence: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how likely labels are to be wrong, 255 times.
+
+    Where no model has said how sure it is, there is no doubt.
+    """
+    return np.where(confidence == 0, np.uint8(0), 255 - confidence)
+
+
 class Confidence:
     """A map of blocks, uint8 ``(z, y, x)``; a TIFF that is written in place.
 

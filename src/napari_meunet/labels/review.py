@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_meunet.atomic import replacing, writing
 from napari_meunet.config import CONFIDENCE_EDGE, Shape
 from napari_meunet.labels.box import Box, box_at
+from napari_meunet.labels.confidence import doubt_of
 from napari_meunet.labels.tiff import LabelMap
 
 PLACE_EDGE = 32
@@ -89,7 +90,7 @@ class Review:
             for first, n in zip(start, self._shape, strict=True)
         ]
         blocks = tuple(slice(i * _BLOCKS, (i + 1) * _BLOCKS) for i in index)
-        doubt = _doubt(np.asarray(self._confidence[blocks]))
+        doubt = doubt_of(np.asarray(self._confidence[blocks]))
         worst = np.unravel_index(doubt.argmax(), doubt.shape)
         z, y, x = (
             min(first + CONFIDENCE_EDGE * int(block) + CONFIDENCE_EDGE // 2, n - 1)
@@ -156,14 +157,9 @@ def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
 
 def _sums(slab: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what is expected to be wrong in the places of one slab, ``(y, x)``."""
-    doubt = _doubt(np.asarray(slab)).sum(axis=0, dtype=np.float32)
+    doubt = doubt_of(np.asarray(slab)).sum(axis=0, dtype=np.float32)
     for axis in range(doubt.ndim):
         starts = np.arange(0, doubt.shape[axis], _BLOCKS)
         doubt = np.add.reduceat(doubt, starts, axis=axis)
     wrong: NDArray[np.float32] = doubt * np.float32(CONFIDENCE_EDGE**3 / 255)
     return wrong
-
-
-def _doubt(confidence: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return how likely labels are to be wrong, 255 times."""
-    return np.where(confidence == 0, np.uint8(0), 255 - confidence)

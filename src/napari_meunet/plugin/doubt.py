@@ -56,8 +56,9 @@ class Doubt:
 
     def __getitem__(self, index: Any) -> NDArray[np.uint8]:
         """Read a part."""
-        sure = np.asarray(self.confidence[index])
-        return np.where(sure == 0, np.uint8(0), 255 - sure)
+        from napari_meunet.labels.confidence import doubt_of
+
+        return doubt_of(np.asarray(self.confidence[index]))
 
     def __array__(
         self, dtype: np.dtype[Any] | None = None, copy: bool | None = None

@@ -1,6 +1,6 @@
 """The journal of a labels folder: what was done, on disk before it happens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
@@ -114,18 +114,7 @@ class Journal:
         MeUNetError
             If the disk is full, or fails; nothing has changed then.
         """
-        with self._voxels.lock:
-            self.end_stroke()
-            if not self.history.done:
-                return None
-            stroke = self.history.done[-1]
-            records = list(self._records.at(reversed(stroke.places)))
-            self._append(Entry(Kind.UNDO, stroke.number, _now()))
-            self.history.undo()
-            self.n_steps += 1
-            for edit in map(_edit, records):
-                self._voxels.revert(edit)
-            return stroke
+        return self._step(Kind.UNDO, self.history.done, self.history.undo)
 
     def redo(self) -> Stroke | None:
         """Do again what was undone last and return it, None if there is nothing.
@@ -135,17 +124,22 @@ class Journal:
         MeUNetError
             If the disk is full, or fails; nothing has changed then.
         """
+        return self._step(Kind.REDO, self.history.undone, self.history.redo)
+
+    def _step(
+        self, kind: Kind, strokes: list[Stroke], move: Callable[[], None]
+    ) -> Stroke | None:
+        """Undo or redo the last of some strokes, which `move` notes in the history."""
         with self._voxels.lock:
             self.end_stroke()
-            if not self.history.undone:
+            if not strokes:
                 return None
-            stroke = self.history.undone[-1]
-            records = list(self._records.at(stroke.places))
-            self._append(Entry(Kind.REDO, stroke.number, _now()))
-            self.history.redo()
+            stroke = strokes[-1]
+            edits = list(self._records.at(_in_order(kind, stroke.places)))
+            self._append(Entry(kind, stroke.number, _now()))
+            move()
             self.n_steps += 1
-            for edit in map(_edit, records):
-                self._voxels.apply(edit)
+            self._change(kind, edits)
             return stroke
 
     def flush(self) -> None:
@@ -176,7 +170,7 @@ class Journal:
         unsynced = self._read()
         self.n_restored = len(unsynced)
         for kind, places in unsynced:
-            self._repeat(kind, places)
+            self._change(kind, self._records.at(_in_order(kind, places)))
         self.flush()
         strokes = (*self.history.done, *self.history.undone)
         n_needed = sum(len(stroke.places) for stroke in strokes)
@@ -241,14 +235,11 @@ class Journal:
         stroke = Stroke(entry.number, entry.tool, entry.time, entry.box)
         self.history.add(stroke, place, entry.box, entry.n_voxels)
 
-    def _repeat(self, kind: Kind, places: Sequence[int]) -> None:
-        """Make a change of which the voxels on the disk may hold any part."""
-        if kind is Kind.UNDO:
-            for record in self._records.at(reversed(places)):
-                self._voxels.revert(_edit(record))
-        else:
-            for record in self._records.at(places):
-                self._voxels.apply(_edit(record))
+    def _change(self, kind: Kind, records: Iterable[bytes]) -> None:
+        """Make edits, or take them back, whatever part of that was done before."""
+        act = self._voxels.revert if kind is Kind.UNDO else self._voxels.apply
+        for record in records:
+            act(unpacked(Entry.from_bytes(record).packed))
 
     def _sync(self) -> None:
         self._records.sync()
@@ -256,8 +247,9 @@ class Journal:
             self.flush()
 
 
-def _edit(record: bytes) -> Edit:
-    return unpacked(Entry.from_bytes(record).packed)
+def _in_order(kind: Kind, places: Sequence[int]) -> Iterable[int]:
+    """Return the places of edits in the order in which a change goes through them."""
+    return reversed(places) if kind is Kind.UNDO else places
 
 
 def _now() -> datetime:
