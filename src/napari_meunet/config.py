@@ -106,6 +106,11 @@ class SegmentationConfig(Frozen):
     columns
         Parts of the section along (y, x) of the exact preset; None takes as few as
         fit the memory.
+    resolution
+        ``"model"`` shows the network a scan that is finer than those it was trained
+        on at their resolution, and enlarges the labels, see
+        `napari_meunet.network.spacing.reduction`; for the exact preset.
+        ``"scan"`` shows it every voxel.
     skip_air
         Whether only a box around what is brighter than air is computed, and all beyond
         it is background; for the exact preset. A declared approximation, see
@@ -124,6 +129,7 @@ class SegmentationConfig(Frozen):
     memory: Annotated[int, Field(gt=0)] | None = None
     slab: Annotated[int, Field(gt=0, multiple_of=16)] | None = None
     columns: tuple[PositiveInt, PositiveInt] | None = None
+    resolution: Literal["model", "scan"] = "model"
     skip_air: bool = False
     exact_halo: bool = True
     overwrite_corrected: bool = False

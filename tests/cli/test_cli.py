@@ -230,9 +230,32 @@ def test_a_complete_scan_is_segmented_again_only_when_told(
 
 
 def test_voxels_unlike_those_of_training_get_one_line(scan, model, capsys):
-    (line,) = said(capsys, "segment", scan, "--model", model)
+    every = "segment", scan, "--model", model, "--resolution", "scan"
+    (line,) = said(capsys, *every)
     assert line.startswith("meunet: the voxels of this scan are 3 x 2 x 2 um (z, y, x)")
     assert "12.39 x 3 x 2 um (z, y, x)" in line
+    assert line.endswith("label it at the resolution of the model")
+    coarse = "segment", scan, "--model", model, "--spacing", 30, 3, 2, "--restart"
+    (line,) = said(capsys, *coarse, "-o", scan.with_name("coarse.meunet"))
+    assert line.startswith("meunet: the voxels of this scan are 30 x 3 x 2 um")
+    assert line.endswith("check its spacing, or train a model for it")
+
+
+def test_a_finer_scan_is_shown_at_the_resolution_of_the_model(
+    scan, model, tmp_path, capsys
+):
+    (line,) = said(capsys, "segment", scan, "--model", model)
+    assert line == (
+        "meunet: 4 x 2 x 1 voxels are seen as one, at the resolution of the model; "
+        "--resolution scan shows it every voxel"
+    )
+    (again, complete) = said(capsys, "segment", scan, "--model", model)
+    assert again == line
+    assert "complete, nothing to do" in complete
+    (other,) = said(capsys, "segment", scan, "--model", model, "--resolution", "scan")
+    assert "its labels may be poor" in other  # and it is another run
+    with LabelStore.open(tmp_path / "scan.meunet") as store:
+        assert store.shape == tifffile.imread(scan).shape
 
 
 def test_a_given_spacing_reaches_the_labels(scan, model, tmp_path, capsys):

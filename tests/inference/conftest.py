@@ -1,11 +1,14 @@
 """Random cascades with a truth to compare with, and labels kept in memory."""
 
+import weakref
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from napari_meunet.inference.images import scaled
 from napari_meunet.network.card import Card, NetworkConfig
@@ -36,6 +39,16 @@ def true_labels():
 @pytest.fixture(scope="session")
 def true_confidence():
     return whole_volume_confidence
+
+
+@pytest.fixture(scope="session")
+def true_probabilities():
+    return whole_volume_probabilities
+
+
+@pytest.fixture
+def watch():
+    return Watch()
 
 
 @pytest.fixture(scope="session")
@@ -108,12 +121,48 @@ def whole_volume_confidence(checkpoint, voxels, limits):
     return blocks[tuple(slice(-(-size // 4)) for size in voxels.shape)]
 
 
+def whole_volume_probabilities(checkpoint, voxels, limits):
+    """Return the probabilities ``(n_classes, z, y, x)`` of all voxels, float32."""
+    z, y, x = voxels.shape
+    logits = _whole_volume_logits(checkpoint, voxels, limits)[:, :z, :y, :x]
+    return logits.softmax(0).float()
+
+
 def _whole_volume_logits(checkpoint, voxels, limits):
     image = scaled(torch.from_numpy(voxels.astype(np.float32)), limits).double()
     padding = [n for size in reversed(image.shape) for n in (0, -size % 16)]
     padded = nn.functional.pad(image, padding)
     with torch.inference_mode():
         return checkpoint.build().double()(padded[None, None])[0]
+
+
+class Watch(TorchDispatchMode):
+    """Adds up the storages that are alive, and remembers the most there were."""
+
+    def __init__(self):
+        super().__init__()
+        self.live = self.peak = 0
+        self._seen = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor):
+                self._add(leaf.untyped_storage())
+        return result
+
+    def _add(self, storage):
+        key, n = storage._cdata, storage.nbytes()
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self.live += n
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._remove, key, n)
+
+    def _remove(self, key, n):
+        self._seen.discard(key)
+        self.live -= n
 
 
 class MemoryLabels:

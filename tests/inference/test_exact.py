@@ -10,7 +10,7 @@ from napari_meunet.inference.exact import ExactExecutor
 from napari_meunet.inference.images import Images
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.schedule import schedule_of
-from napari_meunet.inference.tiles import aligned, cut
+from napari_meunet.inference.tiles import Grid, aligned, cut
 from napari_meunet.volume.volume import Volume
 
 LIMITS = (30.0, 220.0)
@@ -25,8 +25,9 @@ def executor(
 ):
     weights = FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype)
     images = Images(Volume.from_array(voxels), LIMITS, planes)
+    grid = Grid(voxels.shape)
     schedule = schedule_of(checkpoint.card.network)
-    return ExactExecutor(images, schedule, weights, slab, band)
+    return ExactExecutor(images, schedule, weights, slab, band, grid)
 
 
 def labelled(executor, columns, first=0):

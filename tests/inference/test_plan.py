@@ -14,8 +14,10 @@ from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.machine import Machine
 from napari_meunet.inference.plan import plan_segmentation
+from napari_meunet.inference.tiles import Grid
 from napari_meunet.network.card import NetworkConfig
 from napari_meunet.volume.open import open_volume
+from napari_meunet.volume.reduced import reduced
 from napari_meunet.volume.volume import Volume
 
 UINT8 = np.dtype(np.uint8)
@@ -85,6 +87,23 @@ def test_what_reading_keeps_is_counted(tmp_path):
         for scan in (volume, fixed)
     )
     assert whole.host_bytes - memory_map.host_bytes == kept
+
+
+def test_a_reduced_scan_takes_less_of_everything_and_the_plan_says_so():
+    fly = Volume.from_array(np.broadcast_to(np.uint8(0), FLY))
+    seen, grid = reduced(fly, (4, 4, 4)), Grid(FLY, (4, 4, 4))
+    plan = plan_segmentation(seen, network(), SegmentationConfig(), LAPTOP, None, grid)
+    whole = planned()
+    assert "4 x 4 x 4 voxels are seen as one" in str(plan)
+    assert "seen as one" not in str(whole)
+    assert "air" not in str(plan)
+    assert plan.device_bytes < whole.device_bytes
+    assert plan.seconds < whole.seconds / 10
+    # labels of a slab of the scan wait to be written, whatever the network sees
+    assert plan.host_bytes > 2 * 4 * plan.slab * 470**2
+    box = (80, 201), (0, 118), (16, 60)
+    plan = plan_segmentation(seen, network(), SegmentationConfig(), LAPTOP, box, grid)
+    assert "planes 320 to 832, rows 0 to 470, columns 64 to 256, beyond" in str(plan)
 
 
 def test_a_box_is_made_larger_until_it_begins_at_multiples_of_16():

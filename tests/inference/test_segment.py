@@ -3,10 +3,12 @@
 import warnings
 from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
@@ -14,9 +16,12 @@ from napari_meunet.inference import segment as room
 from napari_meunet.inference.machine import Machine
 from napari_meunet.inference.segment import next_run, segment
 from napari_meunet.inference.streaming.stream import CascadeStream
+from napari_meunet.inference.tiles import Grid
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.network.card import SpacingRange
 from napari_meunet.volume.intensity import intensity_range
-from napari_meunet.volume.volume import Volume
+from napari_meunet.volume.reduced import reduced
+from napari_meunet.volume.volume import Spacing, Volume
 
 SHAPE = (70, 33, 30)
 CPU = {"device": "cpu", "precision": "fp32", "slab": 16}
@@ -87,6 +92,62 @@ def test_a_run_that_is_taken_up_gives_the_same_confidence(
     assert 0 < stopped.finished_planes("y0-33,x0-30") < 70
     run(voxels, checkpoint, stopped)
     np.testing.assert_array_equal(stopped.confidence, whole.confidence)
+
+
+def a_model_of_coarser_scans(checkpoint):
+    coarse = SpacingRange(finest=(9.0, 4.5, 4.5), coarsest=(9.0, 4.5, 4.5))
+    return replace(
+        checkpoint, card=checkpoint.card.model_copy(update={"spacing": coarse})
+    )
+
+
+def run_on_a_fine_scan(voxels, checkpoint, labels, n_steps=None, **config):
+    scan = Volume.from_array(voxels, Spacing((3.0, 2.0, 2.0), "test"))
+    config = SegmentationConfig(**{**CPU, **config})
+    with closing(segment(scan, checkpoint, config, labels)) as steps:
+        return list(islice(steps, n_steps))
+
+
+def test_a_scan_finer_than_those_of_training_is_shown_at_their_resolution(
+    checkpoint, memory_labels, true_probabilities
+):
+    model = a_model_of_coarser_scans(checkpoint)
+    voxels = np.random.default_rng(5).integers(0, 256, (200, 40, 31), dtype=np.uint8)
+    labels = memory_labels(voxels.shape)
+    first, *_ = run_on_a_fine_scan(voxels, model, labels)
+    assert "3 x 2 x 2 voxels are seen as one" in first.message
+    assert first.total == 200
+    small = reduced(Volume.from_array(voxels), (3, 2, 2))
+    limits = intensity_range(small, 0.1, 99.9)
+    known = true_probabilities(checkpoint, small.planes[:], limits)
+    expected = functional.interpolate(
+        known[None], scale_factor=(3, 2, 2), mode="trilinear"
+    )
+    expected = expected[0].argmax(0)[:200, :40, :31].numpy()
+    assert np.bincount(expected.ravel()).min() > 100
+    assert (labels.labels != expected).mean() < 1e-3  # ties, as fp32 rounds them
+    assert (labels.times_written == 1).all()
+    assert labels.confidence.all()
+    assert len(run_on_a_fine_scan(voxels, model, labels)) == 1  # it is complete
+
+    taken_up = memory_labels(voxels.shape)
+    stopped = run_on_a_fine_scan(voxels, model, taken_up, 10)
+    assert 0 < stopped[-1].done < 200
+    run_on_a_fine_scan(voxels, model, taken_up)
+    np.testing.assert_array_equal(taken_up.labels, labels.labels)
+    np.testing.assert_array_equal(taken_up.confidence, labels.confidence)
+
+
+@pytest.mark.parametrize("asked", [{"resolution": "scan"}, {"preset": "paper"}])
+def test_every_voxel_is_shown_if_that_is_asked(
+    make_checkpoint, memory_labels, voxels, asked
+):
+    model = a_model_of_coarser_scans(make_checkpoint("none"))
+    fine, plain = memory_labels(SHAPE), memory_labels(SHAPE)
+    first, *_ = run_on_a_fine_scan(voxels, model, fine, **asked)
+    assert "seen as one" not in first.message
+    run(voxels, model, plain, **asked)  # its spacing is not known
+    np.testing.assert_array_equal(fine.labels, plain.labels)
 
 
 def test_votes_of_windows_leave_no_confidence(make_checkpoint, memory_labels):
@@ -311,7 +372,7 @@ def test_a_smaller_plan_is_smaller_on_a_card_too(
     volume = Volume.from_array(np.broadcast_to(np.uint16(0), shape))
     config = SegmentationConfig(preset=preset)
     post = make_checkpoint("post")
-    task = room._Run(volume, post, config, memory_labels(shape), None)
+    task = room._Run(volume, Grid(shape), post, config, memory_labels(shape), None)
     plan = task.first_plan()
     if preset == "paper":
         with pytest.raises(MeUNetError, match="cuda:0 ran out of memory, and a run"):

@@ -111,7 +111,7 @@ def test_options_are_a_config(qtbot):
     assert form.value == config
     form.skip_air.value = True  # windows leave nothing out
     assert form.value == config
-    config = SegmentationConfig(device="cpu", skip_air=True)
+    config = SegmentationConfig(device="cpu", skip_air=True, resolution="scan")
     form.value = config
     assert form.value == config
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
 
 from napari_meunet.volume import pyramid as pyramid_module
-from napari_meunet.volume.pyramid import ReducedPlanes, pyramid
+from napari_meunet.volume.pyramid import pyramid
+from napari_meunet.volume.reduced import ReducedPlanes
 from napari_meunet.volume.volume import Volume
 
 

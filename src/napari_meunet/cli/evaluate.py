@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from operator import mul
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import require_absent
 from napari_meunet.labels.temporary import temporary_labels
-from napari_meunet.network.spacing import spacing_remark
+from napari_meunet.network.spacing import reduction, spacing_remark
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.evaluation.agreement import Agreement, agreement
 from napari_meunet.training.evaluation.figure import (
@@ -32,7 +33,7 @@ from napari_meunet.training.evaluation.pairs import (
 from napari_meunet.training.evaluation.setting import Setting, common_setting
 from napari_meunet.training.output import MODEL_SUFFIX
 from napari_meunet.volume.open import open_volume
-from napari_meunet.volume.volume import GIVEN, Spacing
+from napari_meunet.volume.volume import GIVEN, Spacing, Volume
 
 if TYPE_CHECKING:
     from napari_meunet.network.checkpoint import Checkpoint
@@ -190,20 +191,28 @@ def _work_of_model(
     setting = common_setting(pairs, spacing, options.tolerance, classes)
     if setting.unit == "um":
         for zyx in dict.fromkeys(setting.spacings.values()):
-            remark(spacing_remark(checkpoint.card, zyx))
-    return pairs, setting, lambda pair: _segmented(pair, checkpoint, config)
+            seen = map(mul, zyx, reduction(checkpoint.card, zyx))
+            remark(spacing_remark(checkpoint.card, tuple(seen)))
+
+    def predict(pair: Pair) -> AbstractContextManager[OpenedLabels]:
+        volume = open_volume(pair.predicted)
+        if setting.unit == "um":
+            volume = volume.with_spacing(setting.spacings[pair.name])
+        return _segmented(volume, pair.name, checkpoint, config)
+
+    return pairs, setting, predict
 
 
 @contextmanager
 def _segmented(
-    pair: Pair, checkpoint: "Checkpoint", config: SegmentationConfig
+    volume: Volume, name: str, checkpoint: "Checkpoint", config: SegmentationConfig
 ) -> Iterator[OpenedLabels]:
     """Segment a scan into a temporary labels folder, for as long as the block runs."""
     from napari_meunet.inference.segment import segment
 
-    volume, classes = open_volume(pair.predicted), checkpoint.card.classes
+    classes = checkpoint.card.classes
     with temporary_labels(volume, classes) as store:
-        show(segment(volume, checkpoint, config, store), f"segment {pair.name}")
+        show(segment(volume, checkpoint, config, store), f"segment {name}")
         yield OpenedLabels(store.labels, store.spacing, classes)
 
 

@@ -19,7 +19,6 @@ from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import is_labels_folder, labels_folder, scan_name
 from napari_meunet.network.card import BUNDLED
-from napari_meunet.network.spacing import spacing_remark
 from napari_meunet.volume.volume import Volume
 from napari_meunet.words import size_in_words
 
@@ -97,6 +96,14 @@ def _add_engine(parser: Parser) -> None:
         "not given, 80%% of what is free on a graphics card, else half",
     )
     parser.add_argument(
+        "--resolution",
+        choices=("model", "scan"),
+        default="model",
+        help="model: a scan that is finer than those the model was trained on is shown "
+        "to it at their resolution, and the labels are enlarged; scan: every voxel is "
+        "shown (default %(default)s)",
+    )
+    parser.add_argument(
         "--skip-air",
         action="store_true",
         help="compute a box around what is brighter than air, and call all beyond it "
@@ -112,6 +119,7 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
         precision=options.precision,
         memory=options.memory,
+        resolution=options.resolution,
         skip_air=options.skip_air,
         overwrite_corrected=options.overwrite_corrected,
     )
@@ -151,17 +159,22 @@ def segment_scan(
     What a run finished is not done again, unless it is to `restart`.
     """
     from napari_meunet.inference.machine import inspect_machine
-    from napari_meunet.inference.segment import limits_for, plan_for, segment
+    from napari_meunet.inference.resolution import (
+        grid_of,
+        reduction_in_words,
+        resolution_remark,
+    )
+    from napari_meunet.inference.segment import plan_for, segment
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.network.checkpoint import load_checkpoint
 
     start = time.monotonic()
     checkpoint = load_checkpoint(model)
     # What cannot run is refused before there is a folder.
-    limits_for(volume, checkpoint.card)
     plan_for(volume, checkpoint.card, config, inspect_machine(config))
-    zyx = volume.spacing.zyx if volume.spacing else None
-    remark(spacing_remark(checkpoint.card, zyx))
+    reduction = reduction_in_words(grid_of(volume, checkpoint.card, config))
+    remark(reduction and f"{reduction}; --resolution scan shows it every voxel")
+    remark(resolution_remark(volume, checkpoint.card, config))
     with LabelStore.open_or_create(folder, volume, checkpoint.card.classes) as labels:
         if restart:
             labels.forget_run()

@@ -1,19 +1,20 @@
 """The exact executor: planes streamed through the cascade, column by column."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from napari_meunet.config import Shape
 from napari_meunet.inference.images import Images
 from napari_meunet.inference.pipeline import READ_AHEAD, overlapped
+from napari_meunet.inference.streaming.enlarging import Enlargement, Enlarging
 from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.labelling import Labelled, Labelling
 from napari_meunet.inference.streaming.schedule import ALIGNMENT, BLOCK, Schedule
-from napari_meunet.inference.streaming.stream import CascadeStream, Domain, Labelled
-from napari_meunet.inference.tiles import Block, Box, Column, Span, aligned
+from napari_meunet.inference.streaming.stream import CascadeStream, Domain
+from napari_meunet.inference.tiles import Block, Box, Column, Grid, Span, aligned
 
 SURE = 255
 """Confidence of 1; also of air, of which the network is not asked."""
@@ -26,11 +27,14 @@ class ExactExecutor:
     Attributes
     ----------
     images
-        The volume.
+        The volume as the network sees it.
     schedule, weights
         The cascade.
     slab, band
         See `napari_meunet.inference.streaming.stream.Domain`.
+    grid
+        The scan that is labelled. Planes and columns of the plan are those of `images`,
+        what blocks hold are voxels of the scan.
     """
 
     images: Images
@@ -38,31 +42,31 @@ class ExactExecutor:
     weights: FoldedCascade
     slab: int
     band: int
+    grid: Grid
 
     def blocks(self, column: Column, first: int) -> Generator[Block, None, None]:
         """Return the labels of `column` from plane `first` on, block by block.
 
         While the stream fills, blocks hold no planes: the caller may stop there too.
         """
-        depth = self.images.volume.shape[0]
-        top, bottom = self.images.planes or (0, depth)
+        depth = self.grid.shape[0]
+        (top, bottom), *core = self.grid.full((self._planes, *column.core))
         for planes in self._slabs(first, top):
-            yield _air(planes, column)
+            yield _air((planes, *core))
         if first < bottom:
-            with closing(self._streamed(column, (top, bottom), first)) as blocks:
+            with closing(self._streamed(column, max(first, top))) as blocks:
                 yield from blocks
         for planes in self._slabs(max(first, bottom), depth):
-            yield _air(planes, column)
+            yield _air((planes, *core))
 
-    def _streamed(
-        self, column: Column, planes: Span, first: int
-    ) -> Generator[Block, None, None]:
-        """Return the labels of those `planes` that do not come before `first`."""
-        top, bottom = planes
-        depth, start = aligned(bottom - top), self._start(first - top)
+    def _streamed(self, column: Column, first: int) -> Generator[Block, None, None]:
+        """Return the labels of what is looked at, from plane `first` on."""
+        top, bottom = self._planes
+        depth, start = aligned(bottom - top), self._start(first)
         domain = Domain(depth, column.section, start, self.slab, self.band)
-        stream = CascadeStream(self.schedule, self.weights, domain)
-        starts = range(top + start, bottom + self.schedule.delay, self.slab)
+        labelling = self._enlarging(column)
+        stream = CascadeStream(self.schedule, self.weights, domain, labelling)
+        starts = range(top + start, bottom + stream.delay, self.slab)
         boxes = [((plane, plane + self.slab), *column.read) for plane in starts]
         with closing(overlapped(self.images.read, boxes, READ_AHEAD)) as parts:
             for box, voxels in zip(boxes, parts, strict=True):
@@ -70,11 +74,32 @@ class ExactExecutor:
                 with torch.inference_mode():
                     image = self.images.image(voxels, box, self.weights)
                     labelled = stream.push(image)
-                yield _block(labelled, plane, column, (max(first, top), bottom))
+                yield self._block(labelled, plane, column, first)
+
+    @property
+    def _planes(self) -> Span:
+        """Planes that are looked at."""
+        return self.images.planes or (0, self.images.volume.shape[0])
 
     def _slabs(self, first: int, last: int) -> Iterator[Span]:
         for plane in range(first, last, self.slab):
             yield plane, min(plane + self.slab, last)
+
+    def _enlarging(self, column: Column) -> Labelling | None:
+        if self.grid.factors == (1, 1, 1):
+            return None
+        z, y, x = (
+            stop - start
+            for start, stop in self.images.inside((self._planes, *column.read))
+        )
+        task = Enlargement(
+            self.grid.factors,
+            (z, y, x),
+            self.slab,
+            column.section,
+            self.schedule.n_classes,
+        )
+        return Enlarging(task, self.weights.device)
 
     def _start(self, first: int) -> int:
         """Return the plane to start at so that labels from `first` on are as ever.
@@ -82,36 +107,39 @@ class ExactExecutor:
         All that they depend on passes through the stream again, and in the same slabs:
         kernels may round differently at another place of a slab.
         """
-        needed = first // ALIGNMENT * ALIGNMENT - self.schedule.reach()
+        factor = self.grid.factors[0]
+        plane = first // factor - self._planes[0]
+        if factor > 1:
+            plane = max(plane - 1, 0)  # what lies between it and the next
+        needed = plane // ALIGNMENT * ALIGNMENT - self.schedule.reach()
         return max(needed // self.slab * self.slab, 0)
 
+    def _block(
+        self, labelled: Labelled, plane: int, column: Column, first: int
+    ) -> Block:
+        """Return the core of a column from a push that begins at `plane`.
 
-def _block(labelled: Labelled, plane: int, column: Column, wanted: Span) -> Block:
-    """Return the planes `wanted` and the core of a column from a push.
-
-    The push, which begins at `plane`, and what is read of a column begin with whole
-    blocks of confidence.
-    """
-    planes = max(plane, wanted[0]), min(plane + len(labelled.labels), wanted[1])
-    if planes[0] >= planes[1]:
-        return Block((planes[0], 0, 0), np.empty((0, 0, 0), np.uint8))
-    block = _air(planes, column)
-    rows, columns = map(_common, column.core, column.read)
-    (top, _), (left, _) = column.read
-    known, pushed = (planes, rows, columns), (plane, top, left)
-    sure = (labelled.confidence * SURE).round_()
-    for edge, made, there in (
-        (1, labelled.labels, block.labels),
-        (BLOCK, sure, block.confidence),
-    ):
-        target = torch.from_numpy(there[_places(known, block.start, edge)])
-        target.copy_(made[_places(known, pushed, edge)])
-    return block
+        Nothing comes before the plane `first` of the scan. The push, and what is read
+        of a column, begin with whole blocks of confidence.
+        """
+        pushed = self.grid.full(((plane, plane + self.slab), *column.read))
+        planes, *core = self.grid.full((self._planes, *column.core))
+        z, y, x = map(_common, pushed, ((max(planes[0], first), planes[1]), *core))
+        if z[0] >= z[1]:
+            return Block((z[0], 0, 0), np.empty((0, 0, 0), np.uint8))
+        block, origin = _air((z, *core)), [start for start, _ in pushed]
+        sure = (labelled.confidence * SURE).round_()
+        for edge, made, there in (
+            (1, labelled.labels, block.labels),
+            (BLOCK, sure, block.confidence),
+        ):
+            target = torch.from_numpy(there[_places((z, y, x), block.start, edge)])
+            target.copy_(made[_places((z, y, x), origin, edge)])
+        return block
 
 
-def _air(planes: Span, column: Column) -> Block:
-    """Return planes of a column of which the network is not asked."""
-    box = planes, *column.core
+def _air(box: Sequence[Span]) -> Block:
+    """Return voxels of which the network is not asked."""
     z, y, x = (first for first, _ in box)
     labels, blocks = (
         [-(-last // edge) - first // edge for first, last in box] for edge in (1, BLOCK)
@@ -119,7 +147,7 @@ def _air(planes: Span, column: Column) -> Block:
     return Block((z, y, x), np.zeros(labels, np.uint8), np.full(blocks, SURE, np.uint8))
 
 
-def _places(box: Box, origin: Shape, edge: int) -> tuple[slice, slice, slice]:
+def _places(box: Box, origin: Sequence[int], edge: int) -> tuple[slice, slice, slice]:
     """Return where `box` lies in an array of blocks, the first of which is at `origin`.
 
     A block is a cube of `edge` voxels.

@@ -13,12 +13,13 @@ import numpy as np
 from napari_meunet.config import Shape
 from napari_meunet.inference.pipeline import READ_AHEAD, WRITE_BEHIND
 from napari_meunet.inference.streaming.schedule import (
+    BLOCK,
     MARGIN,
     Schedule,
     Stage,
     band_rows,
 )
-from napari_meunet.inference.tiles import PAPER_WINDOW, Column
+from napari_meunet.inference.tiles import PAPER_WINDOW, Column, Grid
 
 Section = tuple[int, int]
 
@@ -56,7 +57,11 @@ class Push:
 
 
 def exact_memory(
-    schedule: Schedule, columns: Sequence[Column], push: Push, dtype: np.dtype[Any]
+    schedule: Schedule,
+    columns: Sequence[Column],
+    push: Push,
+    dtype: np.dtype[Any],
+    grid: Grid,
 ) -> Memory:
     """Return what the exact preset takes: the widest column and slabs in the pipeline.
 
@@ -70,15 +75,19 @@ def exact_memory(
         What goes through the stream at once.
     dtype
         Of the volume.
+    grid
+        The scan that is labelled.
     """
     section = max((column.section for column in columns), key=np.prod)
     slab = push.slab * section[0] * section[1]
     # where air is left out, more is labelled than is read
     core = push.slab * max(prod(b - a for a, b in column.core) for column in columns)
+    core *= prod(grid.factors)
     slabs = slab * read_itemsize(dtype) * (READ_AHEAD + 2) + core * (WRITE_BEHIND + 2)
-    return Memory(
-        slabs, stream_bytes(schedule, section, push) + image_bytes(slab, push)
-    )
+    device = stream_bytes(schedule, section, push) + image_bytes(slab, push)
+    if grid.factors != (1, 1, 1):
+        device += enlarging_bytes(schedule.n_classes, section, push.slab, grid.factors)
+    return Memory(slabs, device)
 
 
 def paper_memory(
@@ -138,6 +147,29 @@ def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
     )
     given = push.slab * y * x * (1 + CONFIDENCE)
     return (rings + weights) * push.itemsize + max(bands) + round(given)
+
+
+def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape) -> int:
+    """Return what an `Enlarging` takes beside the stream.
+
+    Parameters
+    ----------
+    n_classes
+        With the background.
+    section
+        Large voxels along (y, x).
+    slab
+        Planes of them.
+    factors
+        Voxels of the scan in a large one.
+    """
+    y, x = section
+    plane, larger = y * x, y * x * factors[1] * factors[2]
+    known = 4 * n_classes * plane * (slab + 2 * BLOCK + 2)  # and those that wait, twice
+    band = 2 * 4 * n_classes * plane * slab  # probabilities of a band, at most of all
+    given = slab * factors[0] * larger * (1 + CONFIDENCE)
+    made = 4 * larger * (n_classes + 1) + 8 * larger + 3 * 4 * n_classes * plane
+    return round(known + max(band, given + made))
 
 
 def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -19,10 +19,11 @@ from napari_meunet.inference.machine import (
 )
 from napari_meunet.inference.pipeline import WRITE_BEHIND, overlapped
 from napari_meunet.inference.plan import Plan, plan_segmentation
+from napari_meunet.inference.resolution import as_seen, grid_of
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.schedule import BLOCK
 from napari_meunet.inference.target import LabelTarget, RunRecord
-from napari_meunet.inference.tiles import Block, Column
+from napari_meunet.inference.tiles import Block, Column, Grid
 from napari_meunet.inference.windows import PaperExecutor
 from napari_meunet.network.card import Card
 from napari_meunet.network.checkpoint import Checkpoint
@@ -76,7 +77,7 @@ def segment(
         If volume, model, labels and machine do not go together.
     """
     _require_same_shape(volume, labels)
-    run = _Run(volume, checkpoint, config, labels, limits_for(volume, checkpoint.card))
+    run = _Run.of(volume, checkpoint, config, labels)
     plan = run.first_plan()
     before: tuple[Column, ...] = ()
     message = str(plan)
@@ -109,7 +110,7 @@ def next_run(
     int
         Planes that are on disk, summed over columns.
     """
-    run = _Run(volume, checkpoint, config, labels, limits_for(volume, checkpoint.card))
+    run = _Run.of(volume, checkpoint, config, labels)
     plan = run.first_plan()
     return plan, run.taken_up(plan)
 
@@ -118,11 +119,25 @@ def next_run(
 class _Run:
     """One call of `segment`."""
 
-    volume: Volume
+    seen: Volume
+    grid: Grid
     checkpoint: Checkpoint
     config: SegmentationConfig
     labels: LabelTarget
     limits: Limits
+
+    @classmethod
+    def of(
+        cls,
+        volume: Volume,
+        checkpoint: Checkpoint,
+        config: SegmentationConfig,
+        labels: LabelTarget,
+    ) -> Self:
+        """Look at the scan as the network will see it."""
+        card = checkpoint.card
+        seen, grid = as_seen(volume, card, config), grid_of(volume, card, config)
+        return cls(seen, grid, checkpoint, config, labels, limits_for(seen, card))
 
     def first_plan(self) -> Plan:
         """Return the plan of the run that was interrupted, or a new one.
@@ -206,7 +221,7 @@ class _Run:
         executor = self._executor(plan)
         for column in plan.columns:
             first = self._finished(column)
-            if first == self.volume.shape[0]:
+            if first == self.grid.shape[0]:
                 continue
             with closing(executor.blocks(column, first)) as blocks:
                 for block in blocks:
@@ -230,11 +245,11 @@ class _Run:
 
     def _progress(self, plan: Plan, message: str = "") -> Progress:
         done = sum(self._finished(column) for column in plan.columns)
-        total = len(plan.columns) * self.volume.shape[0]
+        total = len(plan.columns) * self.grid.shape[0]
         return Progress(done, total, "planes", message)
 
     def _plan(self, config: SegmentationConfig, machine: Machine) -> Plan:
-        return plan_for(self.volume, self.checkpoint.card, config, machine)
+        return _planned(self.seen, self.grid, self.checkpoint.card, config, machine)
 
     def _record(self, plan: Plan) -> RunRecord:
         return RunRecord(
@@ -244,6 +259,7 @@ class _Run:
             device=plan.device,
             precision=plan.precision,
             limits=self.limits,
+            factors=plan.grid.factors,
             box=plan.box,
             exact_halo=self.config.exact_halo,
             columns=plan.parts,
@@ -256,9 +272,11 @@ class _Run:
         weights = FoldedCascade(
             self.checkpoint.build(), torch.device(plan.device), DTYPES[plan.precision]
         )
-        executor = ExactExecutor if plan.preset == "exact" else PaperExecutor
-        images = Images(self.volume, self.limits, plan.box[0])
-        return executor(images, plan.schedule, weights, plan.slab, plan.band)
+        images = Images(self.seen, self.limits, plan.box[0])
+        how = images, plan.schedule, weights, plan.slab, plan.band
+        if plan.preset == "paper":
+            return PaperExecutor(*how)
+        return ExactExecutor(*how, plan.grid)
 
 
 def plan_for(
@@ -269,14 +287,23 @@ def plan_for(
     Raises
     ------
     MeUNetError
-        If the run does not fit the memory allowed.
+        If the run does not fit the memory allowed, or would be refused as by
+        `limits_for`.
     """
+    seen = as_seen(volume, card, config)
+    limits_for(seen, card)
+    return _planned(seen, grid_of(volume, card, config), card, config, machine)
+
+
+def _planned(
+    seen: Volume, grid: Grid, card: Card, config: SegmentationConfig, machine: Machine
+) -> Plan:
     box = None
     if config.skip_air:
         from napari_meunet.volume.air import box_without_air  # brings SciPy
 
-        box = box_without_air(volume)
-    return plan_segmentation(volume, card.network, config, machine, box)
+        box = box_without_air(seen)
+    return plan_segmentation(seen, card.network, config, machine, box, grid)
 
 
 def _require_same_shape(volume: Volume, labels: LabelTarget) -> None:

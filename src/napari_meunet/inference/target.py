@@ -77,6 +77,8 @@ class RunRecord(Frozen):
         As in the plan.
     limits
         Intensities that became 0 and 1.
+    factors
+        Voxels of the scan that the network saw as one.
     box, exact_halo, columns, slab, band
         How the volume was cut.
     overwrite_corrected
@@ -89,6 +91,7 @@ class RunRecord(Frozen):
     device: str
     precision: str
     limits: Limits
+    factors: Shape
     box: Box
     exact_halo: bool
     columns: tuple[int, int]

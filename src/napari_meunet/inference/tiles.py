@@ -26,6 +26,32 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A scan, and the larger voxels of it that a network sees.
+
+    Attributes
+    ----------
+    shape
+        Voxels of the scan along (z, y, x).
+    factors
+        Voxels of the scan in a large one.
+    """
+
+    shape: Shape
+    factors: Shape = (1, 1, 1)
+
+    def full(self, box: Box) -> Box:
+        """Return the voxels of the scan in a box of large ones."""
+        z, y, x = (
+            (start * n, min(stop * n, size))
+            for (start, stop), n, size in zip(
+                box, self.factors, self.shape, strict=True
+            )
+        )
+        return z, y, x
+
+
 class Block(NamedTuple):
     """A part of what an executor makes.
 

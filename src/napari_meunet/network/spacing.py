@@ -1,5 +1,8 @@
 """Whether a scan's voxels are of the size that a model was trained on."""
 
+from math import exp, log
+
+from napari_meunet.config import Shape
 from napari_meunet.network.card import Card, SpacingRange
 from napari_meunet.words import spacing_in_words
 
@@ -11,6 +14,50 @@ model trained on phantoms 112 voxels wide, and few others, failed on one of 64, 
 of 1.75.
 """
 
+ALIKE = 1.1
+"""Factor finer than the spacings of training that is no reason to reduce a scan: the
+zoom of training (up to 1.3) shows a network as much."""
+
+GREATEST_REDUCTION = 16
+"""Along an axis; if a scan would need more, its spacing is more likely to be wrong: a
+fly 2000 voxels wide becomes one of 125."""
+
+
+def reduction(card: Card, zyx: tuple[float, float, float] | None) -> Shape:
+    """Return how many voxels of a scan, along each axis, a model should see as one.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    zyx
+        Micrometres per voxel of the scan along (z, y, x); None if unknown.
+
+    Returns
+    -------
+    tuple
+        One along an axis on which the scan is hardly finer than the finest that the
+        model was trained on (`ALIKE`), or nothing is known. If it is finer: what brings
+        a voxel nearest, as a factor, to the middle of those of training. One along
+        all axes if any would need more than `GREATEST_REDUCTION`.
+    """
+    if card.spacing is None or zyx is None:
+        return 1, 1, 1
+    ends = card.spacing.finest, card.spacing.coarsest
+    z, y, x = (
+        1
+        if mine * ALIKE >= fine
+        else _nearest(mine, exp((log(fine) + log(coarse)) / 2))
+        for mine, fine, coarse in zip(zyx, *ends, strict=True)
+    )
+    return (z, y, x) if max(z, y, x) <= GREATEST_REDUCTION else (1, 1, 1)
+
+
+def _nearest(size: float, wanted: float) -> int:
+    """Return the whole number that brings `size` nearest to what is wanted."""
+    below = max(int(wanted / size), 1)
+    return min((below, below + 1), key=lambda n: abs(log(n * size / wanted)))
+
 
 def spacing_remark(card: Card, zyx: tuple[float, float, float] | None) -> str:
     """Return what a person should know of a scan unlike those of training.
@@ -20,7 +67,7 @@ def spacing_remark(card: Card, zyx: tuple[float, float, float] | None) -> str:
     card
         Of the model.
     zyx
-        Micrometres per voxel of the scan along (z, y, x); None if unknown.
+        Micrometres per voxel that the model sees along (z, y, x); None if unknown.
 
     Returns
     -------
@@ -36,10 +83,12 @@ def spacing_remark(card: Card, zyx: tuple[float, float, float] | None) -> str:
         for mine, fine, coarse in zip(zyx, finest, coarsest, strict=True)
     ):
         return ""
+    remedy = "check its spacing, or train a model for it"
+    if reduction(card, zyx) != (1, 1, 1):
+        remedy = "label it at the resolution of the model"
     return (
         f"the voxels of this scan are {spacing_in_words(zyx)}, and {card.name!r} was "
-        f"trained on {range_in_words(card.spacing)}: its labels may be poor; resample "
-        "the scan, or train a model for its spacing"
+        f"trained on {range_in_words(card.spacing)}: its labels may be poor; {remedy}"
     )
 
 

@@ -8,7 +8,6 @@ from napari.layers import Layer
 
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.network.card import Card
-from napari_meunet.network.spacing import spacing_remark
 from napari_meunet.plugin.layers import labels_layer
 from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.progress import Progress, Steps
@@ -111,8 +110,9 @@ def forecast(task: Task) -> Forecast:
         folder belong to another scan.
     """
     import_torch()
-    spacing = task.volume.spacing
-    remark = spacing_remark(task.card, spacing.zyx if spacing else None)
+    from napari_meunet.inference.resolution import resolution_remark
+
+    remark = resolution_remark(task.volume, task.card, task.config)
     if not task.folder.exists():
         return Forecast(_new_plan(task), 0.0, remark)
     from napari_meunet.inference.segment import next_run
@@ -129,9 +129,8 @@ def forecast(task: Task) -> Forecast:
 
 def _new_plan(task: Task) -> "Plan":
     from napari_meunet.inference.machine import inspect_machine
-    from napari_meunet.inference.segment import limits_for, plan_for
+    from napari_meunet.inference.segment import plan_for
 
-    limits_for(task.volume, task.card)  # or the run would be refused
     return plan_for(task.volume, task.card, task.config, inspect_machine(task.config))
 
 

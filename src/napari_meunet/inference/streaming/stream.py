@@ -14,15 +14,18 @@ every convolution of the network on the whole volume.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.inference.streaming.confidence import BlockMeans, confidence
 from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.labelling import (
+    Labelled,
+    Labelling,
+    Likeliest,
+)
 from napari_meunet.inference.streaming.schedule import (
     IMAGE,
     MARGIN,
@@ -57,22 +60,6 @@ class Domain:
     start: int
     slab: int
     band: int
-
-
-class Labelled(NamedTuple):
-    """What a push gives back.
-
-    Attributes
-    ----------
-    labels
-        uint8 ``(k, y, x)``. What lies outside the volume has no meaning.
-    confidence
-        float32 ``(k/4, y/4, x/4)``, see
-        `napari_meunet.inference.streaming.confidence`.
-    """
-
-    labels: Tensor
-    confidence: Tensor
 
 
 class Ring:
@@ -183,12 +170,20 @@ class CascadeStream:
         Of the cascade.
     domain
         What the stream passes through.
+    labelling
+        What makes labels from logits; None gives every voxel its likeliest class.
     """
 
     def __init__(
-        self, schedule: Schedule, weights: FoldedCascade, domain: Domain
+        self,
+        schedule: Schedule,
+        weights: FoldedCascade,
+        domain: Domain,
+        labelling: Labelling | None = None,
     ) -> None:
         self._domain, self._schedule, self._heads = domain, schedule, weights.heads
+        shape = domain.slab, *domain.section
+        self._labelling = labelling or Likeliest(shape, weights.device)
         self._plane = domain.start
         self.rings: dict[str, Ring] = {}
         for name, scale, channels in schedule.kept():
@@ -206,7 +201,12 @@ class CascadeStream:
 
         It is a multiple of `BLOCK`, and may be negative.
         """
-        return self._plane - self._schedule.delay
+        return self._plane - self.delay
+
+    @property
+    def delay(self) -> int:
+        """Planes by which the labels trail the planes pushed."""
+        return self._schedule.delay + self._labelling.delay
 
     def push(self, image: Tensor) -> Labelled:
         """Take `k` planes and return the labels of `k` planes further back.
@@ -233,7 +233,8 @@ class CascadeStream:
             for rows, features in stream.bands(first):
                 planes = self._passed_on(stage, features, first)
                 self.rings[stage.name].write(first, rows, planes)
-        labelled = self._labelled()
+        first = self._plane - self._schedule.delay
+        labelled = self._labelling.labelled(first, self._logit_bands(first))
         self._plane += self._domain.slab
         return labelled
 
@@ -244,25 +245,20 @@ class CascadeStream:
         clear_outside(probabilities, 2, first, self._domain.depth)
         return probabilities
 
-    def _labelled(self) -> Labelled:
+    def _logit_bands(self, first: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield rows, and logits ``(k, rows, x, n_classes)`` of `k` planes of them."""
         stage, stream = self._schedule.stages[-1], self._streams[-1]
-        shape = (self._domain.slab, *self._domain.section)
-        device = self.rings[IMAGE].buffer.device
-        labels = torch.empty(shape, dtype=torch.uint8, device=device)
-        blocks = BlockMeans(shape, device)
-        total = torch.zeros((), device=device)
-        for rows, features in stream.bands(self.plane):
+        total = torch.zeros((), device=self.rings[IMAGE].buffer.device)
+        for rows, features in stream.bands(first):
             logits = self._logits(stage, features)[0]
-            best, labels[:, rows] = logits.max(-1)  # ties go to the lowest class
-            blocks.add(rows, confidence(logits, best))
             total += logits.sum(dtype=torch.float32)
+            yield rows, logits
         if not total.isfinite():
             raise MeUNetError(
                 f"the network must give finite values, but does not at planes "
-                f"{self.plane} to {self.plane + len(labels)} in {logits.dtype}; choose "
+                f"{first} to {first + self._domain.slab} in {logits.dtype}; choose "
                 "precision fp32, or another checkpoint if it is fp32 already"
             )
-        return Labelled(labels, blocks.means())
 
     def _logits(self, stage: Stage, features: Tensor) -> Tensor:  # 1 k y x classes
         head = self._heads[stage.head]

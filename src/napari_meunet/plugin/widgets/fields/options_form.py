@@ -31,6 +31,14 @@ class OptionsForm:
         self.memory.native.setDecimals(1)
         self.memory.native.setSuffix(" GB")
         self.memory.native.setSpecialValueText("automatic")
+        self.reduce = CheckBox(
+            text="at the resolution of the model",
+            value=True,
+            tooltip="a scan that is finer than those the model was trained on is shown "
+            "to it at their resolution, and the labels are enlarged. Without the tick "
+            "every voxel is shown: finer labels, but only from a model that knows such "
+            "small voxels",
+        )
         self.skip_air = CheckBox(
             text="leave out the air",
             tooltip="compute only a box around what is brighter than air; all beyond "
@@ -41,8 +49,8 @@ class OptionsForm:
             text="write over my corrections",
             tooltip="by default the model never touches what you painted",
         )
-        fields = [self.device, self.memory, self.skip_air, self.overwrite]
-        self._fields = Container(widgets=fields)
+        ticks = [self.reduce, self.skip_air, self.overwrite]
+        self._fields = Container(widgets=[self.device, self.memory, *ticks])
         self.changed = self._fields.changed
 
     def add_rows(self, form: QFormLayout) -> None:
@@ -59,6 +67,7 @@ class OptionsForm:
             | {
                 "device": self.device.value,
                 "memory": round(memory * GB) if memory else None,
+                "resolution": "model" if self.reduce.value else "scan",
                 "skip_air": self.skip_air.value and self._config.preset == "exact",
                 "overwrite_corrected": self.overwrite.value,
             }
@@ -69,5 +78,6 @@ class OptionsForm:
         self._config = config
         show_device(self.device, config.device)
         self.memory.value = (config.memory or 0) / GB
+        self.reduce.value = config.resolution == "model"
         self.skip_air.value = config.skip_air
         self.overwrite.value = config.overwrite_corrected
