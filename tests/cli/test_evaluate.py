@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from napari_meunet.cli import evaluate, main
-from napari_meunet.network.card import TrainingRecord
+from napari_meunet.network.card import SpacingRange, TrainingRecord
 from napari_meunet.network.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -65,6 +65,14 @@ def flies(tmp_path, rng):
             folder / f"{name}_labels.tif", labels.repeat(4, 0).repeat(4, 1).repeat(4, 2)
         )
     return folder
+
+
+def knows_voxels_of(model, um):
+    """Let a card say on what voxels a model was trained."""
+    checkpoint = load_checkpoint(model)
+    trained = SpacingRange(finest=(um,) * 3, coarsest=(um,) * 3)
+    card = checkpoint.card.model_copy(update={"spacing": trained})
+    save_checkpoint(Checkpoint(checkpoint.weights, card), model)
 
 
 def printed(capsys, *arguments):
@@ -156,23 +164,31 @@ def test_table_and_figure_are_written_but_not_over_older_ones(
     assert table.read_text().startswith("specimen,value,class,dice")
 
 
+@pytest.mark.parametrize(
+    "way", [(), ("--resolution", "scan"), ("--spacing", "6", "6", "6")]
+)
 def test_a_model_is_judged_as_by_segmenting_and_evaluating(
-    flies, model, tmp_path, capsys, monkeypatch
+    flies, model, tmp_path, capsys, monkeypatch, way
 ):
+    knows_voxels_of(model, 12.0)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr(tempfile, "tempdir", None)
     before = sorted(flies.iterdir())
     figure = ("--figure", tmp_path / "figure.png")
-    judged = printed(capsys, flies, "--model", model, "--json", *figure)
+    judged = printed(capsys, flies, "--model", model, "--json", *figure, *way)
     assert sorted(flies.iterdir()) == before
-    assert not list(temporary.iterdir())
+    assert not list(temporary.rglob("*.tif"))  # torch may leave a cache there
     for name in ("a", "b"):
         scan = str(flies / f"{name}.tif")
-        assert main(["segment", scan, "--model", str(model), "--json"]) == 0
-    capsys.readouterr()
-    assert json.loads(judged) == json.loads(printed(capsys, flies, flies, "--json"))
+        assert main(["segment", scan, "--model", str(model), *way]) == 0
+    said = capsys.readouterr().err
+    assert ("4 x 6 x 6 voxels" in said) is (not way)
+    assert ("2 x 2 x 2 voxels" in said) is ("--spacing" in way)
+    spacing = way if "--spacing" in way else ()
+    compared = printed(capsys, flies, flies, "--json", *spacing)
+    assert json.loads(judged) == json.loads(compared)
     specimens = json.loads(judged)["specimens"]
     assert list(specimens) == ["a", "b"]
     assert specimens["a"]["1"]["name"] == "class 1"

@@ -3,20 +3,24 @@
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from operator import mul
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from napari_meunet.atomic import writing
-from napari_meunet.cli.console.parser import Parser, Subparsers, add_device, add_spacing
+from napari_meunet.cli.console.parser import (
+    Parser,
+    Subparsers,
+    add_device,
+    add_resolution,
+    add_spacing,
+)
 from napari_meunet.cli.console.terminal import add_json, remark, show
 from napari_meunet.cli.evaluate_report import print_json, print_table, write_csv
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.export import require_absent
 from napari_meunet.labels.temporary import temporary_labels
-from napari_meunet.network.spacing import reduction, spacing_remark
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.evaluation.agreement import Agreement, agreement
 from napari_meunet.training.evaluation.figure import (
@@ -71,6 +75,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "kept of it",
     )
     add_device(parser)
+    add_resolution(parser)
     add_spacing(parser)
     parser.add_argument(
         "--tolerance",
@@ -177,10 +182,13 @@ def _work_of_model(
     options: argparse.Namespace, spacing: Spacing | None
 ) -> tuple[list[Pair], Setting, Predict]:
     from napari_meunet.inference.machine import inspect_machine
+    from napari_meunet.inference.resolution import resolution_remark
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.specimens.provenance import require_new
 
-    config = SegmentationConfig.checked(device=options.device)
+    config = SegmentationConfig.checked(
+        device=options.device, resolution=options.resolution
+    )
     inspect_machine(config)  # refuses a device that is not there
     checkpoint = load_checkpoint(options.model)
     pairs = labelled_pairs(options.truth)
@@ -191,8 +199,7 @@ def _work_of_model(
     setting = common_setting(pairs, spacing, options.tolerance, classes)
     if setting.unit == "um":
         for zyx in dict.fromkeys(setting.spacings.values()):
-            seen = map(mul, zyx, reduction(checkpoint.card, zyx))
-            remark(spacing_remark(checkpoint.card, tuple(seen)))
+            remark(resolution_remark(zyx, checkpoint.card, config))
 
     def predict(pair: Pair) -> AbstractContextManager[OpenedLabels]:
         volume = open_volume(pair.predicted)

@@ -11,6 +11,7 @@ from napari_meunet.cli.console.parser import (
     Parser,
     Subparsers,
     add_device,
+    add_resolution,
     add_volume,
     opened,
 )
@@ -95,14 +96,7 @@ def _add_engine(parser: Parser) -> None:
         help="memory to take on the device that computes, such as 4GB or 500MB; if "
         "not given, 80%% of what is free on a graphics card, else half",
     )
-    parser.add_argument(
-        "--resolution",
-        choices=("model", "scan"),
-        default="model",
-        help="model: a scan that is finer than those the model was trained on is shown "
-        "to it at their resolution, and the labels are enlarged; scan: every voxel is "
-        "shown (default %(default)s)",
-    )
+    add_resolution(parser)
     parser.add_argument(
         "--skip-air",
         action="store_true",
@@ -174,7 +168,8 @@ def segment_scan(
     plan_for(volume, checkpoint.card, config, inspect_machine(config))
     reduction = reduction_in_words(grid_of(volume, checkpoint.card, config))
     remark(reduction and f"{reduction}; --resolution scan shows it every voxel")
-    remark(resolution_remark(volume, checkpoint.card, config))
+    zyx = volume.spacing.zyx if volume.spacing else None
+    remark(resolution_remark(zyx, checkpoint.card, config))
     with LabelStore.open_or_create(folder, volume, checkpoint.card.classes) as labels:
         if restart:
             labels.forget_run()

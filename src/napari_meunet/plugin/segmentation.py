@@ -112,7 +112,8 @@ def forecast(task: Task) -> Forecast:
     import_torch()
     from napari_meunet.inference.resolution import resolution_remark
 
-    remark = resolution_remark(task.volume, task.card, task.config)
+    spacing = task.volume.spacing
+    remark = resolution_remark(spacing and spacing.zyx, task.card, task.config)
     if not task.folder.exists():
         return Forecast(_new_plan(task), 0.0, remark)
     from napari_meunet.inference.segment import next_run

@@ -58,6 +58,18 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_resolution(parser: argparse.ArgumentParser) -> None:
+    """Add what a model is shown."""
+    parser.add_argument(
+        "--resolution",
+        choices=("model", "scan"),
+        default="model",
+        help="model: a scan that is finer than those the model was trained on is shown "
+        "to it at their resolution, and the labels are enlarged; scan: every voxel is "
+        "shown (default %(default)s)",
+    )
+
+
 def opened(options: argparse.Namespace) -> Volume:
     """Open the scan that `add_volume` asked for."""
     volume = open_volume(options.image, channel=options.channel, time=options.time)
