@@ -81,6 +81,34 @@ def test_phantoms_train_a_model_that_says_what_it_is(data, tmp_path, capsys):
     assert {"Dice gut", "Dice ovary"} <= {name for _, _, name, _ in rows}
 
 
+def test_a_model_learns_and_labels_at_the_voxel_size_that_is_asked(
+    data, tmp_path, capsys
+):
+    size = 470 * 2.951345 / 40
+    model = tmp_path / "own.safetensors"
+    others = phantoms(tmp_path / "others", capsys, seed=4)
+    asked = ("--voxel-size", 2.2 * size, "--validation", others)
+    assert main(train(data, model, *asked)) == 0
+    card = read_card(model)
+    assert card.spacing.finest == pytest.approx([2 * size] * 3, rel=1e-5)
+    capsys.readouterr()
+    scan = str(others / "phantom_0004.tif")
+    assert main(["segment", scan, "--model", str(model)]) == 0
+    assert "2 x 2 x 2 voxels are seen as one" in capsys.readouterr().err
+    # the figures are those of labels at every voxel of the scan
+    assert main(["evaluate", str(others), "--model", str(model), "--json"]) == 0
+    judged = json.loads(capsys.readouterr().out)["specimens"]["phantom_0004"]
+    found = card.metrics["Dice gut, mean of 1 scans"]
+    assert found == pytest.approx(judged["1"]["dice"], abs=1e-4)
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "inf", "some"])
+def test_a_voxel_size_is_a_positive_number(data, tmp_path, size, capsys):
+    with pytest.raises(SystemExit):
+        main(train(data, tmp_path / "own.safetensors", f"--voxel-size={size}"))
+    assert "positive number" in capsys.readouterr().err
+
+
 def test_a_few_painted_planes_train_a_model(data, tmp_path):
     path = data / "phantom_0003_labels.tif"
     labels = tifffile.imread(path)

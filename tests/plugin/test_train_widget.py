@@ -236,6 +236,16 @@ def test_from_painted_planes_to_a_model_in_the_segment_dock(
     qtbot.waitUntil(lambda: segment.model.card == card, timeout=10_000)
 
 
+def test_a_model_learns_from_larger_voxels_if_that_is_asked(
+    widget, painted, scan, qtbot
+):
+    assert widget.form.voxel_size.text() == "as in the scan"
+    widget.form.voxel_size.setValue(4.0)
+    train(widget, qtbot)
+    card = load_checkpoint(scan.with_name("fly-model.safetensors")).card
+    assert card.spacing.finest == pytest.approx((3.0, 4.0, 4.5))
+
+
 def test_what_was_paused_ends_like_what_was_not(widget, painted, tmp_path, qtbot):
     config = TINY.model_copy(update={"stage1_steps": 15})
     whole, paused = tmp_path / "whole.safetensors", tmp_path / "paused.safetensors"
@@ -444,6 +454,7 @@ def test_settings_are_a_request(widget, folder, tmp_path):
             "validation": tmp_path,
             "config": TINY,
             "painted_planes": True,
+            "voxel_size": 6.25,
             "output": tmp_path / "mine.safetensors",
             "licence": "CC0-1.0",
         }

@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
 
 from napari_meunet.volume import pyramid as pyramid_module
-from napari_meunet.volume.pyramid import pyramid
-from napari_meunet.volume.reduced import ReducedPlanes
+from napari_meunet.volume.pyramid import MiddlePlanes, pyramid
 from napari_meunet.volume.volume import Volume
 
 
@@ -53,7 +52,7 @@ def test_axes_are_halved_until_the_longest_is_512_and_nothing_is_read(shape, exp
 
 def test_a_level_is_the_mean_of_squares_of_the_middle_planes():
     array = np.random.default_rng(0).integers(0, 255, (8, 12, 16), dtype=np.uint8)
-    reduced = ReducedPlanes(array, (4, 2, 8))
+    reduced = MiddlePlanes(array, (4, 2, 8))
     squares = array[[2, 6]].reshape(2, 6, 2, 2, 8).astype(float)
     np.testing.assert_array_equal(reduced[:], np.rint(squares.mean(axis=(2, 4))))
     assert reduced[:].dtype == np.uint8
@@ -61,14 +60,14 @@ def test_a_level_is_the_mean_of_squares_of_the_middle_planes():
 
 def test_squares_that_stick_out_are_means_of_what_is_there():
     array = np.arange(15, dtype=np.float32).reshape(1, 3, 5)
-    reduced = ReducedPlanes(array, (1, 2, 4))
+    reduced = MiddlePlanes(array, (1, 2, 4))
     expected = [[[4.0, 6.5], [11.5, 14.0]]]  # of 8, 2, 4 and 1 voxels
     np.testing.assert_array_equal(reduced[:], expected)
 
 
 def test_the_last_block_along_z_may_have_no_middle():
     array = np.arange(5, dtype=np.uint8).reshape(5, 1, 1)
-    assert ReducedPlanes(array, (4, 1, 1))[:].ravel().tolist() == [2, 4]
+    assert MiddlePlanes(array, (4, 1, 1))[:].ravel().tolist() == [2, 4]
 
 
 @given(
@@ -78,7 +77,7 @@ def test_the_last_block_along_z_may_have_no_middle():
 )
 def test_a_part_of_a_level_is_that_part_of_the_whole_level(shape, factors, data):
     array = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
-    reduced = ReducedPlanes(array, factors)
+    reduced = MiddlePlanes(array, factors)
     index = data.draw(basic_indices(reduced.shape, allow_ellipsis=False, max_dims=3))
     whole = reduced[:, :, :]
     assert whole.shape == reduced.shape
@@ -88,7 +87,7 @@ def test_a_part_of_a_level_is_that_part_of_the_whole_level(shape, factors, data)
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u4", "f4"])
 def test_a_constant_stays_what_it_is(dtype):
     array = np.full((9, 9, 9), 101, dtype)
-    reduced = ReducedPlanes(array, (2, 4, 8))[:]
+    reduced = MiddlePlanes(array, (2, 4, 8))[:]
     assert reduced.dtype == array.dtype
     assert (reduced == 101).all()
 

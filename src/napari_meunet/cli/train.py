@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.draft import draft_card
+    from napari_meunet.training.specimens.reduced import reduced_pairs
     from napari_meunet.training.train import is_first_process, train
 
     require_writable(options.output)
@@ -67,6 +68,8 @@ def run(options: argparse.Namespace) -> None:
     initial = load_checkpoint(options.initial) if options.initial else None
     config = _config(options, initial)
     pairs, held_out = _specimens(options, config)
+    size, before = options.voxel_size, initial.card if initial else None
+    pairs = reduced_pairs(pairs, size, before)
     card = draft_card(
         options.output,
         class_table(options.classes),
@@ -77,8 +80,11 @@ def run(options: argparse.Namespace) -> None:
         description=options.description,
         licence=options.licence,
     )
+    validation = reduced_pairs(held_out, size, before)
     steps = interrupted_between(
-        train(pairs, config, card, options.output, initial=initial, validation=held_out)
+        train(
+            pairs, config, card, options.output, initial=initial, validation=validation
+        )
     )
     if not is_first_process():
         deque(steps, maxlen=0)

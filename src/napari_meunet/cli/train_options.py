@@ -1,6 +1,7 @@
 """The options of `meunet train`, and what they ask for."""
 
 from argparse import SUPPRESS, ArgumentTypeError, BooleanOptionalAction, Namespace
+from math import inf
 from pathlib import Path
 
 from napari_meunet.cli.console.parser import Parser, add_device, natural
@@ -159,6 +160,17 @@ def _fraction(text: str) -> float:
     return value
 
 
+def _positive(text: str) -> float:
+    """Return a positive number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < inf:
+        raise ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
+
+
 def _add_data(parser: Parser) -> None:
     """Add what to learn from."""
     parser.add_argument(
@@ -182,6 +194,15 @@ def _add_data(parser: Parser) -> None:
         help="learn only from the z planes that hold labels, and take those as "
         "complete: a few painted planes are enough. Voxels with the value 255 are "
         "always left out; one of them lets a plane with nothing in it count as painted",
+    )
+    parser.add_argument(
+        "--voxel-size",
+        type=_positive,
+        metavar="UM",
+        help="learn from scans as if their voxels were about so many micrometres wide, "
+        "with several voxels as one: for things that are hundreds of voxels large, and "
+        "for scans of several sizes. The model shows itself other scans alike. If not "
+        "given, every voxel is learned from, or what --initial knows",
     )
     parser.add_argument(
         "--initial",

@@ -51,14 +51,14 @@ def reduction(card: Card, zyx: tuple[float, float, float] | None) -> Shape:
     z, y, x = (
         1
         if mine * ALIKE >= fine
-        else _nearest(mine, exp((log(fine) + log(coarse)) / 2))
+        else nearest_factor(mine, exp((log(fine) + log(coarse)) / 2))
         for mine, fine, coarse in zip(zyx, *ends, strict=True)
     )
     return (z, y, x) if max(z, y, x) <= GREATEST_REDUCTION else (1, 1, 1)
 
 
-def _nearest(size: float, wanted: float) -> int:
-    """Return the whole number that brings `size` nearest to what is wanted."""
+def nearest_factor(size: float, wanted: float) -> int:
+    """Return the whole number that brings a size nearest, as a factor, to another."""
     below = max(int(wanted / size), 1)
     return min((below, below + 1), key=lambda n: abs(log(n * size / wanted)))
 

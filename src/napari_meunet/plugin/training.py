@@ -4,10 +4,11 @@ from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
+from pydantic import Field
 
 from napari_meunet.atomic import replacing, writing
 from napari_meunet.config import (
@@ -45,6 +46,8 @@ class Request(Frozen):
         Of scans to measure Dice on, labelled on all planes.
     painted_planes
         Whether only the planes that hold labels count.
+    voxel_size
+        As in `napari_meunet.training.specimens.reduced.reduced_pairs`.
     classes
         The background first.
     initial
@@ -60,6 +63,7 @@ class Request(Frozen):
     folder: Path | None
     validation: Path | None
     painted_planes: bool
+    voxel_size: Annotated[float, Field(gt=0)] | None = None
     classes: tuple[LabelClass, ...]
     initial: str | None
     config: TrainingConfig
@@ -257,6 +261,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.draft import draft_card, suited_to
+    from napari_meunet.training.specimens.reduced import reduced_pairs
     from napari_meunet.training.specimens.scans import labelled_scans, open_pair
     from napari_meunet.training.train import train
 
@@ -268,6 +273,8 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     held_out = [open_pair(*pair) for pair in validation]
     named = initial.card.classes if initial else request.classes
     pairs, classes = _pairs(task, named)
+    size, before = request.voxel_size, initial.card if initial else None
+    pairs = reduced_pairs(pairs, size, before)
     card = draft_card(
         output,
         classes,
@@ -284,7 +291,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
         card,
         output,
         initial=initial,
-        validation=held_out,
+        validation=reduced_pairs(held_out, size, before),
         show=watch.take_look,
     )
     yield from _remembered(steps, request, Course(config), watch)

@@ -1,6 +1,11 @@
 """Lower resolutions of a volume, for viewers, computed when they are looked at."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.volume.formats.planes import plane_chunks
@@ -34,7 +39,7 @@ def pyramid(volume: Volume) -> list[da.Array]:
     depth = plane_chunks(base.shape, base.dtype)[0]
     while max(levels[-1].shape) > LARGEST_AXIS:
         factors = _doubled(factors, base.shape)
-        planes = ReducedPlanes(base.planes, factors)
+        planes = MiddlePlanes(base.planes, factors)
         z, y, x = planes.shape
         level = Volume.from_array(planes, chunks=(min(depth, z), y, x))
         levels.append(level.data)
@@ -47,3 +52,28 @@ def _doubled(factors: Shape, shape: Shape) -> Shape:
         for factor, size in zip(factors, shape, strict=True)
     )
     return z, y, x
+
+
+@dataclass(frozen=True)
+class MiddlePlanes(ReducedPlanes):
+    """A lower resolution of which a plane takes no more than a plane to read.
+
+    A voxel is the mean of the middle plane of its block, in the data type of the
+    volume.
+    """
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the full volume."""
+        return self.planes.dtype
+
+    def planes_of(self, plane: int) -> slice:
+        """Return the middle plane of a block."""
+        by_z, n_planes = self.factors[0], self.planes.shape[0]
+        middle = min(plane * by_z + by_z // 2, n_planes - 1)
+        return slice(middle, middle + 1)
+
+    def summary(self, part: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
+        """Return the mean of every block, integers rounded."""
+        means = super().summary(part, factors)
+        return np.rint(means) if self.dtype.kind in "ui" else means

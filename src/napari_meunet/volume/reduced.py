@@ -29,7 +29,7 @@ def reduced(volume: Volume, factors: Shape) -> Volume:
     """
     if factors == (1, 1, 1):
         return volume
-    planes = ReducedPlanes(volume.planes, factors, averaged=True)
+    planes = ReducedPlanes(volume.planes, factors)
     z, y, x = planes.shape
     source = Source(volume.source.path, volume.source.format, 4 * z * y * x)
     known = volume.known.setdefault(f"reduced {factors}", {})
@@ -52,21 +52,18 @@ def _larger(spacing: Spacing, factors: Shape) -> Spacing:
 class ReducedPlanes:
     """A volume at a lower resolution, computed from the planes that are indexed.
 
+    A voxel is the mean of its block, float32.
+
     Attributes
     ----------
     planes
         The full volume ``(z, y, x)``.
     factors
         Voxels of the full volume in one, along (z, y, x).
-    averaged
-        Whether a voxel is the mean of its block, float32. If not, it is the mean of
-        the middle plane of its block, in the data type of the volume, integers
-        rounded: then a plane takes no more than a plane to read.
     """
 
     planes: Planes
     factors: Shape
-    averaged: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -77,7 +74,7 @@ class ReducedPlanes:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of the voxels."""
-        return np.dtype(np.float32) if self.averaged else self.planes.dtype
+        return np.dtype(np.float32)
 
     def kept_bytes(self, section: tuple[int, int]) -> int:
         """Return the memory that reading plane after plane takes beside the planes.
@@ -115,24 +112,31 @@ class ReducedPlanes:
         rows = slice(y.min() * by_y, (y.max() + 1) * by_y)
         columns = slice(x.min() * by_x, (x.max() + 1) * by_x)
         for i, plane in enumerate(z.tolist()):
-            part = self.planes[self._planes_of(plane), rows, columns]
-            means = _means_of_blocks(part, (by_y, by_x))
-            if self.dtype.kind in "ui":
-                np.rint(means, out=means)
-            reduced[i] = means[np.ix_(y - y.min(), x - x.min())]
+            part = self.planes[self.planes_of(plane), rows, columns]
+            blocks = self.summary(part, (by_y, by_x))
+            reduced[i] = blocks[np.ix_(y - y.min(), x - x.min())]
         return reduced
 
-    def _planes_of(self, plane: int) -> slice:
+    def planes_of(self, plane: int) -> slice:
         """Return the planes of the full volume that a plane is made from."""
         by_z, n_planes = self.factors[0], self.planes.shape[0]
-        first, last = plane * by_z, min((plane + 1) * by_z, n_planes)
-        if self.averaged:
-            return slice(first, last)
-        middle = min(first + by_z // 2, n_planes - 1)
-        return slice(middle, middle + 1)
+        return slice(plane * by_z, min((plane + 1) * by_z, n_planes))
+
+    def summary(self, part: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
+        """Return one voxel for every block of a part.
+
+        Parameters
+        ----------
+        part
+            All planes of the full volume ``(k, y, x)`` that become one; it begins with
+            whole blocks.
+        factors
+            Voxels of a block along (y, x).
+        """
+        return means_of_blocks(part, factors)
 
 
-def _means_of_blocks(
+def means_of_blocks(
     planes: NDArray[Any], factors: tuple[int, int]
 ) -> NDArray[np.float64]:
     """Return the means of all planes ``(k, y, x)``, square by square of `factors`.

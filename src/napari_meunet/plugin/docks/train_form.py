@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QDoubleSpinBox,
     QFormLayout,
     QLineEdit,
     QPushButton,
@@ -81,6 +82,14 @@ class TrainForm(QWidget):
             "the names of labels 1, 2, … with commas between them; or NAME=VALUE for "
             "labels of other values: left=21, right=2"
         )
+        self.voxel_size = QDoubleSpinBox(suffix=" um", maximum=1000, decimals=2)
+        self.voxel_size.setSpecialValueText("as in the scan")
+        self.voxel_size.setToolTip(
+            "how large the voxels are that the model learns from and will see: several "
+            "of the scan as one. For things that are hundreds of voxels large, take "
+            "voxels of which they have some 20 to 100: it learns faster, and sees more "
+            "of what lies around. Its labels are drawn at every voxel of a scan"
+        )
         self.validation = PathField(
             "optional",
             "a folder of labelled scans that are not learned from, to measure Dice on",
@@ -119,6 +128,7 @@ class TrainForm(QWidget):
         form.addRow("", self.painted)
         form.addRow("", self.empty)
         form.addRow("Classes", self.classes)
+        form.addRow("Voxel size", self.voxel_size)
         form.addRow("Validation", self.validation)
         form.addRow("Start from", self.start)
         form.addRow("Model", self.model)
@@ -230,6 +240,7 @@ class TrainForm(QWidget):
             folder=None if self.from_viewer else self.folder.path,
             validation=self.validation.path,
             painted_planes=self.painted.isChecked(),
+            voxel_size=self.voxel_size.value() or None,
             classes=self.class_list,
             initial=self.model.model if self.start.currentText() == MODEL else None,
             config=self.options.value,
@@ -245,6 +256,7 @@ class TrainForm(QWidget):
         self.folder.path = request.folder
         self.validation.path = request.validation
         self.painted.setChecked(request.painted_planes)
+        self.voxel_size.setValue(request.voxel_size or 0)
         self.classes.setText(", ".join(class_words(request.classes)))
         self.start.setCurrentText(MODEL if request.initial else NOTHING)
         if request.initial:
@@ -303,6 +315,7 @@ class TrainForm(QWidget):
         self._show_each((self.image, self.labels), here)
         self._show_each((self.folder,), not here)
         self._show_each((self.source, self.painted, self.classes), free)
+        self._show_each((self.voxel_size,), free)
         marks = free and here and self.painted.isChecked()
         self._show_each((self.empty,), marks and self.labels.layer is not None)
         self._show_each((self.validation, self.start, self.overwrite), free)

@@ -1,0 +1,135 @@
+"""Learning from several voxels as one."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.network.card import Card, SpacingRange
+from napari_meunet.network.spacing import reduction
+from napari_meunet.training.patches.specimen import Specimen
+from napari_meunet.training.specimens import reduced as room
+from napari_meunet.training.specimens.reduced import (
+    KeptPlanes,
+    ReducedLabels,
+    reduced_pairs,
+)
+from napari_meunet.training.specimens.scans import spacing_range
+from napari_meunet.volume.volume import Spacing, Volume
+
+IGNORE = 255
+
+
+def pair_of(zyx=(3.0, 3.0, 3.0), shape=(20, 18, 16), seed=0):
+    rng = np.random.default_rng(seed)
+    spacing = Spacing(zyx, "test") if zyx else None
+    image = Volume.from_array(rng.integers(0, 256, shape, dtype=np.uint8), spacing)
+    labels = Volume.from_array(rng.integers(0, 3, shape, dtype=np.uint8), spacing)
+    return image, labels
+
+
+@given(
+    labels=arrays(
+        np.uint8,
+        st.tuples(*[st.integers(1, 7)] * 3),
+        elements=st.sampled_from([0, 1, 7, IGNORE]),
+    ),
+    factors=st.tuples(*[st.integers(1, 3)] * 3),
+)
+def test_a_label_is_the_most_frequent_of_its_block_that_is_known(labels, factors):
+    found = ReducedLabels(labels, factors)
+    by_z, by_y, by_x = factors
+    for z, y, x in np.ndindex(found.shape):
+        block = labels[z * by_z :, y * by_y :, x * by_x :][:by_z, :by_y, :by_x]
+        votes = Counter(block[block != IGNORE].tolist())
+        most = max(votes.values(), default=0)
+        winners = [value for value, n in votes.items() if n == most]
+        assert found[z, y, x] == min(winners, default=IGNORE)
+    assert found.dtype == found[:].dtype == np.uint8
+
+
+def test_many_voxels_of_one_label_are_all_counted():
+    labels = np.zeros((16, 16, 16), np.uint8)
+    labels[:9] = 1  # 2304 voxels, more than 8 bits hold
+    assert ReducedLabels(labels, (16, 16, 16))[:] == [[[1]]]
+
+
+def test_scans_are_brought_near_to_a_size_axis_by_axis():
+    fine, coarse = pair_of((3.0, 1.5, 1.4)), pair_of((7.0, 9.0, 6.0))
+    (image, labels), other = reduced_pairs([fine, coarse], 6.0)
+    assert image.shape == labels.shape == (10, 5, 4)
+    assert image.spacing.zyx == pytest.approx((6.0, 6.0, 5.6))
+    np.testing.assert_allclose(
+        image.read(0, 10)[:, :4],
+        fine[0].planes[:, :16].reshape(10, 2, 4, 4, 4, 4).mean((1, 3, 5)),
+    )
+    assert other == coarse  # as it is
+    specimen = Specimen.index(image, labels, 3, np.random.default_rng(0))
+    assert specimen.counts.sum() == 10 * 5 * 4
+
+
+def test_a_model_sees_a_scan_as_it_has_learned_from_it():
+    pairs = reduced_pairs([pair_of((2.9, 2.9, 2.9))], 12.0)
+    learned = spacing_range([image for image, _ in pairs])
+    card = Card.model_construct(spacing=learned)
+    assert reduction(card, (2.9, 2.9, 2.9)) == (4, 4, 4)
+
+
+def test_without_a_size_it_is_what_the_model_to_begin_from_knows():
+    pairs = [pair_of()]
+    assert reduced_pairs(pairs, None) == pairs
+    trained = SpacingRange(finest=(9.0, 9.0, 3.0), coarsest=(9.0, 9.0, 3.0))
+    before = Card.model_construct(spacing=trained)
+    ((image, labels),) = reduced_pairs(pairs, None, before)
+    assert image.shape == labels.shape == (7, 6, 16)
+    ((image, _),) = reduced_pairs(pairs, 6.0, before)  # what is asked counts more
+    assert image.shape == (10, 9, 8)
+
+
+def test_labels_without_a_scan_are_reduced_alike():
+    _, labels = pair_of()
+    ((image, found),) = reduced_pairs([(None, labels)], 6.0)
+    assert image is None
+    assert found.shape == (10, 9, 8)
+
+
+@pytest.mark.parametrize(
+    ("zyx", "size", "message"),
+    [
+        (None, 6.0, "how large their voxels are, got unnamed, which does not"),
+        ((3.0, 3.0, 0.1), 6.0, r"at most 16 .* got \(2, 2, 60\) for unnamed with 3 x"),
+    ],
+)
+def test_a_size_that_cannot_be_had_is_refused(zyx, size, message):
+    with pytest.raises(MeUNetError, match=message):
+        reduced_pairs([pair_of(zyx)], size)
+
+
+def test_planes_are_computed_once():
+    computed = []
+
+    class Recorded:
+        shape, dtype = (6, 2, 2), np.dtype(np.uint8)
+
+        def __getitem__(self, index):
+            planes = range(6)[index]
+            computed.extend(planes)
+            return np.stack([np.full((2, 2), z, np.uint8) for z in planes])
+
+    kept = KeptPlanes(Recorded())
+    np.testing.assert_array_equal(kept[1:3, :1], [[[1, 1]], [[2, 2]]])
+    assert kept[2].tolist() == [[2, 2], [2, 2]]
+    assert kept[:, 0, 0].tolist() == list(range(6))
+    assert computed == [1, 2, 0, 3, 4, 5]
+
+
+def test_what_is_large_is_not_kept(monkeypatch):
+    monkeypatch.setattr(room, "free_on_host", lambda: 8 * 10 * 9 * 8)
+    ((image, labels),) = reduced_pairs([pair_of()], 6.0)
+    assert isinstance(labels.planes, KeptPlanes)  # a byte a voxel
+    assert not isinstance(image.planes, KeptPlanes)  # four
+    assert image.read(0, 1).shape == (1, 9, 8)
