@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_meunet.config import SegmentationConfig
 from napari_meunet.inference.images import scaled
 from napari_meunet.inference.segment import limits_for
 from napari_meunet.network.cascade import Fusion
@@ -48,7 +49,7 @@ class Task:
 
     def image(self) -> Tensor:
         """Return the whole scan as the network sees it, ``(1, 1, z, y, x)`` float32."""
-        limits = limits_for(self.scan, self.checkpoint.card)
+        limits = limits_for(self.scan, self.checkpoint.card, SegmentationConfig())
         voxels = torch.from_numpy(self.scan.read(0, self.scan.shape[0]))
         return scaled(voxels, limits)[None, None]
 

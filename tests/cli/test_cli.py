@@ -234,7 +234,7 @@ def test_voxels_unlike_those_of_training_get_one_line(scan, model, capsys):
     (line,) = said(capsys, *every)
     assert line.startswith("meunet: the voxels of this scan are 3 x 2 x 2 um (z, y, x)")
     assert "12.39 x 3 x 2 um (z, y, x)" in line
-    assert line.endswith("label it at the resolution of the model")
+    assert line.endswith("show it at the resolution of the model")
     coarse = "segment", scan, "--model", model, "--spacing", 30, 3, 2, "--restart"
     (line,) = said(capsys, *coarse, "-o", scan.with_name("coarse.meunet"))
     assert line.startswith("meunet: the voxels of this scan are 30 x 3 x 2 um")
@@ -256,6 +256,15 @@ def test_a_finer_scan_is_shown_at_the_resolution_of_the_model(
     assert "its labels may be poor" in other  # and it is another run
     with LabelStore.open(tmp_path / "scan.meunet") as store:
         assert store.shape == tifffile.imread(scan).shape
+
+
+def test_a_spacing_that_was_given_once_is_known_from_then_on(scan, model, capsys):
+    command = ("segment", scan, "--model", model)
+    (first,) = said(capsys, *command, "--spacing", 5, 3, 2)
+    assert "2 x 1 x 1 voxels are seen as one" in first
+    (second, complete) = said(capsys, *command)
+    assert second == first
+    assert "complete" in complete
 
 
 def test_a_given_spacing_reaches_the_labels(scan, model, tmp_path, capsys):

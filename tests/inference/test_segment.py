@@ -1,5 +1,6 @@
 """Segmenting from a checkpoint to labels."""
 
+import hashlib
 import warnings
 from contextlib import closing
 from dataclasses import replace
@@ -16,6 +17,7 @@ from napari_meunet.inference import segment as room
 from napari_meunet.inference.machine import Machine
 from napari_meunet.inference.segment import next_run, segment
 from napari_meunet.inference.streaming.stream import CascadeStream
+from napari_meunet.inference.target import RunRecord
 from napari_meunet.inference.tiles import Grid
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import SpacingRange
@@ -131,11 +133,72 @@ def test_a_scan_finer_than_those_of_training_is_shown_at_their_resolution(
     assert len(run_on_a_fine_scan(voxels, model, labels)) == 1  # it is complete
 
     taken_up = memory_labels(voxels.shape)
-    stopped = run_on_a_fine_scan(voxels, model, taken_up, 10)
+    stopped = run_on_a_fine_scan(voxels, model, taken_up, 30)
     assert 0 < stopped[-1].done < 200
     run_on_a_fine_scan(voxels, model, taken_up)
     np.testing.assert_array_equal(taken_up.labels, labels.labels)
     np.testing.assert_array_equal(taken_up.confidence, labels.confidence)
+
+
+def test_a_reduced_scan_in_air_is_labelled_in_its_box(
+    checkpoint, voxels, memory_labels
+):
+    model = a_model_of_coarser_scans(checkpoint)
+    scan = np.random.default_rng(2).integers(0, 20, (600, 192, 192), dtype=np.uint8)
+    scan[180:390, 80:146, 72:124] = (
+        60 + voxels.repeat(3, 0).repeat(2, 1)[:, :, :26].repeat(2, 2) // 2
+    )
+    labels, taken_up = memory_labels(scan.shape), memory_labels(scan.shape)
+    first, *_ = run_on_a_fine_scan(scan, model, labels, skip_air=True)
+    assert (
+        "planes 96 to 480, rows 32 to 192, columns 32 to 160, beyond" in first.message
+    )
+    assert not labels.labels[:96].any()
+    assert np.bincount(labels.labels[96:480, 32:192, 32:160].ravel()).min() > 100
+    assert (labels.times_written == 1).all()
+    for n_steps in (4, 42, None):
+        run_on_a_fine_scan(scan, model, taken_up, n_steps, skip_air=True)
+    np.testing.assert_array_equal(taken_up.labels, labels.labels)
+    np.testing.assert_array_equal(taken_up.confidence, labels.confidence)
+
+
+def test_a_reduced_scan_goes_on_with_a_smaller_plan(
+    monkeypatch, checkpoint, memory_labels, wide
+):
+    model = a_model_of_coarser_scans(checkpoint)
+    voxels = np.asarray(wide[0]).repeat(3, 0).repeat(2, 1).repeat(2, 2)
+    whole, labels = memory_labels(voxels.shape), memory_labels(voxels.shape)
+    run_on_a_fine_scan(voxels, model, whole, slab=None)
+    FullDevice(monkeypatch, 5, OUT_OF_MEMORY[0])
+    steps = run_on_a_fine_scan(voxels, model, labels, slab=None)
+    (replanned,) = [step for step in steps[1:] if step.message]
+    assert "going on with 2 columns" in replanned.message
+    assert 0 < replanned.done < steps[-1].done == 2 * 210
+    assert (labels.labels != whole.labels).mean() < 1e-4
+    assert (labels.times_written == 1).all()
+
+
+def test_a_model_of_raw_grey_values_is_shown_a_finer_scan_reduced(
+    make_checkpoint, memory_labels, voxels
+):
+    model = a_model_of_coarser_scans(make_checkpoint("none", raw=True))
+    labels = memory_labels(SHAPE)
+    first, *_ = run_on_a_fine_scan(voxels, model, labels)
+    assert "seen as one" in first.message
+    with pytest.raises(MeUNetError, match="raw grey values of 8 bits, got uint16"):
+        run_on_a_fine_scan(voxels.astype(np.uint16), model, labels)
+
+
+def test_what_a_run_before_reductions_has_finished_stays_finished(
+    checkpoint, voxels, labels
+):
+    run(voxels, checkpoint, labels)
+    record = dict(labels.run_description)
+    assert record.pop("factors") == [1, 1, 1]
+    text = RunRecord(**record).model_dump_json(exclude={"factors"})
+    labels.run_description = record
+    labels._key = hashlib.sha256(text.encode()).hexdigest()
+    assert len(run(voxels, checkpoint, labels)) == 1
 
 
 @pytest.mark.parametrize("asked", [{"resolution": "scan"}, {"preset": "paper"}])

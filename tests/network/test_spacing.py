@@ -40,7 +40,7 @@ def test_the_remark_names_both_spacings_and_the_remedy(card):
     remark = spacing_remark(card, (2.951345, 2.0, 3.0))
     assert "2.951 x 2 x 3 um (z, y, x)" in remark
     assert "'test' was trained on 6 x 2 x 3 um (z, y, x) to 12 x 2 x 4 um" in remark
-    assert remark.endswith("label it at the resolution of the model")
+    assert remark.endswith("show it at the resolution of the model")
     coarse = spacing_remark(card, (20.0, 2.0, 3.0))
     assert coarse.endswith("check its spacing, or train a model for it")
     assert len(remark.splitlines()) == 1

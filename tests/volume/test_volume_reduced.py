@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_meunet.volume.reduced import reduced
+from napari_meunet.volume.reduced import ReducedPlanes, reduced
 from napari_meunet.volume.volume import Spacing, Volume
 
 FACTORS = st.tuples(*[st.integers(1, 4)] * 3)
@@ -40,7 +40,16 @@ def test_a_part_is_that_part_of_the_whole(shape, factors, ends):
     assert planes[box].dtype == planes.dtype == np.float32
 
 
-def test_only_the_planes_of_a_block_are_read_and_once():
+def test_what_is_not_finite_does_not_count():
+    scan = np.full((2, 2, 4), 3.0, np.float32)
+    scan[0, 0, :2] = np.nan, np.inf
+    scan[1, 1, 1] = 9.0
+    scan[:, :, 2:] = np.nan
+    found = reduced(Volume.from_array(scan), (2, 2, 2)).planes[:]
+    np.testing.assert_array_equal(found, [[[4.0, np.nan]]])  # of 3 five times, and 9
+
+
+def test_the_planes_of_some_blocks_are_read_at_once(monkeypatch):
     reads = []
 
     class Recorded:
@@ -50,10 +59,15 @@ def test_only_the_planes_of_a_block_are_read_and_once():
             reads.append(index)
             return np.zeros([part.stop - part.start for part in index], np.uint8)
 
-    reduced(Volume.from_array(Recorded()), (4, 2, 2)).read(1, 3)
+    scan = Volume.from_array(Recorded())
+    reduced(scan, (4, 2, 2)).read(1, 3)
+    assert reads == [(slice(4, 12), slice(0, 8), slice(0, 8))]
+    reads.clear()
+    monkeypatch.setattr(ReducedPlanes, "read_at_once", 600)  # two blocks
+    reduced(scan, (4, 2, 2)).read(1, 5)
     assert reads == [
-        (slice(4, 8), slice(0, 8), slice(0, 8)),
-        (slice(8, 12), slice(0, 8), slice(0, 8)),
+        (slice(4, 12), slice(0, 8), slice(0, 8)),
+        (slice(12, 20), slice(0, 8), slice(0, 8)),
     ]
 
 
@@ -73,7 +87,10 @@ def test_a_scan_that_is_not_reduced_is_the_scan():
 
 
 def test_what_reading_takes_is_a_block_of_planes_and_sums():
-    scan = Volume.from_array(np.ones((8, 80, 80), np.uint16))
-    assert reduced(scan, (2, 4, 4)).kept_bytes((20, 10)) == (
-        2 * 2 * 80 * 40 + 2 * 8 * 20 * 10
-    )
+    scan = Volume.from_array(np.broadcast_to(np.uint16(1), (80, 8000, 8000)))
+    kept = reduced(scan, (2, 4, 4)).kept_bytes
+    whole = 2 * 80 * 80 * 40
+    assert kept((20, 10)) == whole + 4 * 8 * 20 * 10
+    assert kept((250, 250)) == ReducedPlanes.read_at_once + 4 * 8 * 250 * 250
+    block = 2 * 2 * 8000 * 4000
+    assert kept((2000, 1000)) == block + 4 * 8 * 2000 * 1000

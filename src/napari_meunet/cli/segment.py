@@ -159,11 +159,12 @@ def segment_scan(
         resolution_remark,
     )
     from napari_meunet.inference.segment import plan_for, segment
-    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.labels.store import LabelStore, with_known_spacing
     from napari_meunet.network.checkpoint import load_checkpoint
 
     start = time.monotonic()
     checkpoint = load_checkpoint(model)
+    volume = with_known_spacing(volume, folder)
     # What cannot run is refused before there is a folder.
     plan_for(volume, checkpoint.card, config, inspect_machine(config))
     reduction = reduction_in_words(grid_of(volume, checkpoint.card, config))

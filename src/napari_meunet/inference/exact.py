@@ -74,7 +74,8 @@ class ExactExecutor:
                 with torch.inference_mode():
                     image = self.images.image(voxels, box, self.weights)
                     labelled = stream.push(image)
-                yield self._block(labelled, plane, column, first)
+                for planes in self._slabs(*self._pushed(plane, column)[0]):
+                    yield self._block(labelled, plane, column, planes, first)
 
     @property
     def _planes(self) -> Span:
@@ -114,17 +115,24 @@ class ExactExecutor:
         needed = plane // ALIGNMENT * ALIGNMENT - self.schedule.reach()
         return max(needed // self.slab * self.slab, 0)
 
-    def _block(
-        self, labelled: Labelled, plane: int, column: Column, first: int
-    ) -> Block:
-        """Return the core of a column from a push that begins at `plane`.
+    def _pushed(self, plane: int, column: Column) -> Box:
+        """Return the voxels of the scan in a push that begins at `plane`.
 
-        Nothing comes before the plane `first` of the scan. The push, and what is read
-        of a column, begin with whole blocks of confidence.
+        The push, and what is read of a column, begin with whole blocks of confidence.
         """
-        pushed = self.grid.full(((plane, plane + self.slab), *column.read))
-        planes, *core = self.grid.full((self._planes, *column.core))
-        z, y, x = map(_common, pushed, ((max(planes[0], first), planes[1]), *core))
+        return self.grid.full(((plane, plane + self.slab), *column.read))
+
+    def _block(
+        self, labelled: Labelled, plane: int, column: Column, planes: Span, first: int
+    ) -> Block:
+        """Return some `planes` of the core of a column from a push.
+
+        Nothing comes before the plane `first` of the scan.
+        """
+        pushed = self._pushed(plane, column)
+        known, *core = self.grid.full((self._planes, *column.core))
+        z = _common(_common(planes, known), (first, planes[1]))
+        y, x = map(_common, pushed[1:], core)
         if z[0] >= z[1]:
             return Block((z[0], 0, 0), np.empty((0, 0, 0), np.uint8))
         block, origin = _air((z, *core)), [start for start, _ in pushed]

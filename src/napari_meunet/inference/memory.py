@@ -82,7 +82,7 @@ def exact_memory(
     slab = push.slab * section[0] * section[1]
     # where air is left out, more is labelled than is read
     core = push.slab * max(prod(b - a for a, b in column.core) for column in columns)
-    core *= prod(grid.factors)
+    core *= prod(grid.factors[1:])
     slabs = slab * read_itemsize(dtype) * (READ_AHEAD + 2) + core * (WRITE_BEHIND + 2)
     device = stream_bytes(schedule, section, push) + image_bytes(slab, push)
     if grid.factors != (1, 1, 1):
@@ -165,10 +165,11 @@ def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape)
     """
     y, x = section
     plane, larger = y * x, y * x * factors[1] * factors[2]
-    known = 4 * n_classes * plane * (slab + 2 * BLOCK + 2)  # and those that wait, twice
-    band = 2 * 4 * n_classes * plane * slab  # probabilities of a band, at most of all
+    numbers = 4 * (n_classes + 1)
+    known = numbers * plane * (slab + 2 * BLOCK + 2)  # and those that wait, twice
+    band = 2 * numbers * plane * slab  # probabilities of a band, at most of all
     given = slab * factors[0] * larger * (1 + CONFIDENCE)
-    made = 4 * larger * (n_classes + 1) + 8 * larger + 3 * 4 * n_classes * plane
+    made = numbers * (larger + 4 * plane) + larger * (4 + 1 + 1)
     return round(known + max(band, given + made))
 
 

@@ -225,6 +225,8 @@ class _Task:
         if self.machine.precision == "fp32":
             schedule = sparing(schedule)
         reach = aligned(schedule.reach())
+        if self.grid.factors[1:] != (1, 1):
+            reach += ALIGNMENT  # labels lie between a voxel and the next
         halo = reach if self.config.exact_halo else APPROXIMATE_HALO
         for parts in self._grids():
             columns = cut(self.shape[1:], parts, halo, (section[0], section[1]))
@@ -259,8 +261,8 @@ class _Task:
         asked = self.config.columns
         if asked and (asked[0] > most[0] or asked[1] > most[1]):
             raise MeUNetError(
-                f"columns must be 16 voxels wide or more, at most {most} along (y, x), "
-                f"got {asked}; ask for fewer"
+                f"columns must be 16 voxels wide or more as the network sees them, at "
+                f"most {most} along (y, x), got {asked}; ask for fewer"
             )
         if asked:
             return [asked]
@@ -275,7 +277,7 @@ class _Task:
         if self.config.slab:
             return (self.config.slab,)
         plane = max(prod(column.section) for column in columns)
-        plane *= ITEMSIZE[self.machine.precision]
+        plane *= max(ITEMSIZE[self.machine.precision], prod(self.grid.factors))
         slabs = self.appetite.slabs
         small = [slab for slab in slabs if slab * plane <= self.appetite.slab_bytes]
         return tuple(small) or slabs[-1:]
@@ -305,14 +307,15 @@ class _Task:
             exact=self.config.exact_halo or len(columns) == 1,
             host_bytes=memory.host + max(map(self.volume.kept_bytes, sections)),
             device_bytes=memory.device,
-            seconds=(voxels * schedule.flops_per_voxel() + self._enlarging_work())
+            seconds=voxels
+            * (schedule.flops_per_voxel() + self._enlarging_work())
             / self.machine.rate,
         )
 
     def _enlarging_work(self) -> float:
-        if self.grid.factors == (1, 1, 1):
-            return 0
-        return ENLARGING_WORK * self.network.n_classes * prod(self.grid.shape)
+        """Return the work to label the voxels within one that the network sees."""
+        n_voxels = prod(self.grid.factors)
+        return n_voxels * ENLARGING_WORK * self.network.n_classes * (n_voxels > 1)
 
 
 def _allowed(config: SegmentationConfig, machine: "Machine") -> int:

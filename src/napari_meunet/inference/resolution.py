@@ -5,7 +5,11 @@ from operator import mul
 from napari_meunet.config import SegmentationConfig, Shape
 from napari_meunet.inference.tiles import Grid
 from napari_meunet.network.card import Card
-from napari_meunet.network.spacing import reduction, spacing_remark
+from napari_meunet.network.spacing import (
+    range_in_words,
+    reduction,
+    spacing_remark,
+)
 from napari_meunet.volume.reduced import reduced
 from napari_meunet.volume.volume import Volume
 
@@ -54,9 +58,20 @@ def resolution_remark(zyx: Size | None, card: Card, config: SegmentationConfig) 
     Returns
     -------
     str
-        See `napari_meunet.network.spacing.spacing_remark`.
+        See `napari_meunet.network.spacing.spacing_remark`; or that the spacing should
+        be given, if the model knows that of its training.
     """
     if zyx is None:
-        return ""
+        return _unknown(card)
     z, y, x = map(mul, zyx, factors_of(zyx, card, config))
     return spacing_remark(card, (z, y, x))
+
+
+def _unknown(card: Card) -> str:
+    if card.spacing is None:
+        return ""
+    return (
+        f"the scan does not say how large its voxels are, and {card.name!r} was "
+        f"trained on {range_in_words(card.spacing)}: give the spacing, and a finer "
+        "scan is shown to it at its resolution"
+    )

@@ -137,7 +137,8 @@ class _Run:
         """Look at the scan as the network will see it."""
         card = checkpoint.card
         seen, grid = as_seen(volume, card, config), grid_of(volume, card, config)
-        return cls(seen, grid, checkpoint, config, labels, limits_for(seen, card))
+        limits = limits_for(volume, card, config)
+        return cls(seen, grid, checkpoint, config, labels, limits)
 
     def first_plan(self) -> Plan:
         """Return the plan of the run that was interrupted, or a new one.
@@ -290,8 +291,8 @@ def plan_for(
         If the run does not fit the memory allowed, or would be refused as by
         `limits_for`.
     """
+    limits_for(volume, card, config)
     seen = as_seen(volume, card, config)
-    limits_for(seen, card)
     return _planned(seen, grid_of(volume, card, config), card, config, machine)
 
 
@@ -314,8 +315,10 @@ def _require_same_shape(volume: Volume, labels: LabelTarget) -> None:
         )
 
 
-def limits_for(volume: Volume, card: Card) -> Limits:
+def limits_for(volume: Volume, card: Card, config: SegmentationConfig) -> Limits:
     """Return the intensities that become 0 and 1, as the model's card wants them.
+
+    They are those of the scan as the network sees it.
 
     Raises
     ------
@@ -324,7 +327,7 @@ def limits_for(volume: Volume, card: Card) -> Limits:
     """
     rule = card.intensity
     if rule:
-        return intensity_range(volume, rule.low, rule.high)
+        return intensity_range(as_seen(volume, card, config), rule.low, rule.high)
     if volume.dtype != np.uint8:
         raise MeUNetError(
             f"the model {card.name!r} takes raw grey values of 8 bits, got "

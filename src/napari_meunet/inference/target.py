@@ -91,7 +91,7 @@ class RunRecord(Frozen):
     device: str
     precision: str
     limits: Limits
-    factors: Shape
+    factors: Shape = (1, 1, 1)  # as in records that do not know of it
     box: Box
     exact_halo: bool
     columns: tuple[int, int]
@@ -102,7 +102,8 @@ class RunRecord(Frozen):
     @property
     def key(self) -> str:
         """A digest of all of it."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        text = self.model_dump_json(exclude_defaults=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def last(cls, labels: LabelTarget) -> Self | None:

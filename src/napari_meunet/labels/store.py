@@ -489,3 +489,26 @@ class LabelStore:
         if self._lock:
             with writing(self.folder):
                 self._lock.release()
+
+
+def with_known_spacing(volume: Volume, folder: Path) -> Volume:
+    """Return a scan with the spacing that a person gave before, kept with its labels.
+
+    Parameters
+    ----------
+    volume
+        The scan. What a person gives it now counts more.
+    folder
+        Of its labels, if there are any.
+
+    Raises
+    ------
+    MeUNetError
+        If the folder is there and is no labels folder, or damaged.
+    """
+    known = Manifest.read(folder).spacing_um() if folder.exists() else None
+    if known is None or known.origin != GIVEN:
+        return volume
+    if volume.spacing and volume.spacing.origin == GIVEN:
+        return volume
+    return volume.with_spacing(known.zyx)

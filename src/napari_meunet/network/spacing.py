@@ -89,7 +89,7 @@ def spacing_remark(card: Card, zyx: tuple[float, float, float] | None) -> str:
         return ""
     remedy = "check its spacing, or train a model for it"
     if reduction(card, zyx) != (1, 1, 1):
-        remedy = "label it at the resolution of the model"
+        remedy = "the preset 'exact' can show it at the resolution of the model"
     return (
         f"the voxels of this scan are {spacing_in_words(zyx)}, and {card.name!r} was "
         f"trained on {range_in_words(card.spacing)}: its labels may be poor; {remedy}"

@@ -1,7 +1,7 @@
 """Lower resolutions of a volume, for viewers, computed when they are looked at."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import dask.array as da
 import numpy as np
@@ -61,6 +61,8 @@ class MiddlePlanes(ReducedPlanes):
     A voxel is the mean of the middle plane of its block, in the data type of the
     volume.
     """
+
+    read_at_once: ClassVar[int] = 0
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -1,7 +1,8 @@
 """A scan with larger voxels, each made from a block of the scan's own."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,10 @@ class ReducedPlanes:
     planes: Planes
     factors: Shape
 
+    read_at_once: ClassVar[int] = 2**24
+    """Bytes of the full volume that are read at once, if that is a block or more: some
+    formats are decoded by several threads, or in chunks."""
+
     @property
     def shape(self) -> Shape:
         """Voxels along (z, y, x); a block that the volume does not fill counts."""
@@ -86,10 +91,11 @@ class ReducedPlanes:
         """
         by_z, by_y, by_x = self.factors
         full = section[0] * by_y, section[1] * by_x
-        block = by_z * full[0] * full[1] * self.planes.dtype.itemsize
-        sums = 2 * 8 * section[0] * section[1]
+        plane = full[0] * full[1] * self.planes.dtype.itemsize
+        read = max(by_z * plane, min(self.read_at_once, self.planes.shape[0] * plane))
+        sums = 4 * 8 * section[0] * section[1]
         kept = getattr(self.planes, "kept_bytes", None)
-        return block + sums + (kept(full) if kept else 0)
+        return read + sums + (kept(full) if kept else 0)
 
     def __getitem__(self, index: Any, /) -> NDArray[Any]:
         """Read and reduce a part."""
@@ -111,11 +117,24 @@ class ReducedPlanes:
         _, by_y, by_x = self.factors
         rows = slice(y.min() * by_y, (y.max() + 1) * by_y)
         columns = slice(x.min() * by_x, (x.max() + 1) * by_x)
-        for i, plane in enumerate(z.tolist()):
-            part = self.planes[self.planes_of(plane), rows, columns]
-            blocks = self.summary(part, (by_y, by_x))
-            reduced[i] = blocks[np.ix_(y - y.min(), x - x.min())]
+        places = np.ix_(y - y.min(), x - x.min())
+        for i, part in enumerate(self._parts(z.tolist(), rows, columns)):
+            reduced[i] = self.summary(part, (by_y, by_x))[places]
         return reduced
+
+    def _parts(
+        self, z: list[int], rows: slice, columns: slice
+    ) -> Iterator[NDArray[Any]]:
+        """Yield what the planes z are made from, ``(k, y, x)``, read some at a time."""
+        block = self.factors[0] * (rows.stop - rows.start)
+        block *= (columns.stop - columns.start) * self.planes.dtype.itemsize
+        n = max(self.read_at_once // block, 1)
+        for start in range(0, len(z), n):
+            wanted = [self.planes_of(plane) for plane in z[start : start + n]]
+            first, last = wanted[0].start, wanted[-1].stop
+            read = self.planes[first:last, rows, columns]
+            for planes in wanted:
+                yield read[planes.start - first : planes.stop - first]
 
     def planes_of(self, plane: int) -> slice:
         """Return the planes of the full volume that a plane is made from."""
@@ -141,8 +160,25 @@ def means_of_blocks(
 ) -> NDArray[np.float64]:
     """Return the means of all planes ``(k, y, x)``, square by square of `factors`.
 
-    Squares that stick out at the end are means of the voxels there are.
+    Squares that stick out at the end are means of the voxels there are, and those with
+    NaN or infinite voxels of the others; NaN if there are no others.
     """
+    _, y, x = planes.shape
+    if planes.dtype.kind == "f" and not (known := np.isfinite(planes)).all():
+        sums = _sums(np.where(known, planes, 0), factors)
+        with np.errstate(invalid="ignore"):
+            return sums / _sums(known, factors)
+    rows, columns = (
+        np.diff(np.arange(0, size, by), append=size)
+        for size, by in zip((y, x), factors, strict=True)
+    )
+    means: NDArray[np.float64] = _sums(planes, factors) / np.outer(
+        rows * len(planes), columns
+    )
+    return means
+
+
+def _sums(planes: NDArray[Any], factors: tuple[int, int]) -> NDArray[np.float64]:
     by_y, by_x = factors
     k, y, x = planes.shape
     sums = np.zeros((-(-y // by_y), -(-x // by_x)))
@@ -150,7 +186,4 @@ def means_of_blocks(
     for plane, i, j in np.ndindex(k, by_y, by_x):
         places = planes[plane, i::by_y, j::by_x]
         sums[: places.shape[0], : places.shape[1]] += places
-    rows = np.diff(np.arange(0, y, by_y), append=y)
-    columns = np.diff(np.arange(0, x, by_x), append=x)
-    means: NDArray[np.float64] = sums / (k * np.outer(rows, columns))
-    return means
+    return sums

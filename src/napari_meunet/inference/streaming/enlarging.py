@@ -3,10 +3,12 @@
 The probabilities of the classes are interpolated linearly between the centres of the
 large voxels, and every voxel of the scan gets the likeliest class: surfaces run
 between large voxels rather than around them. Beyond the outermost centres, the
-probabilities stay as they are there.
+probabilities stay as they are there. Confidence is that of the large voxels,
+interpolated likewise: between two that are sure of different labels, the network is no
+less sure, though the probabilities are even.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +64,8 @@ class Enlarging:
     def __init__(self, task: Enlargement, device: torch.device) -> None:
         self._task = task
         self._waiting = BLOCK + 1  # planes that are needed again
-        shape = task.slab + self._waiting, task.n_classes, *task.section
+        # the probabilities of the classes, and the greatest of them
+        shape = task.slab + self._waiting, task.n_classes + 1, *task.section
         self._known = torch.zeros(shape, device=device)
 
     def labelled(self, plane: int, bands: Bands) -> Labelled:
@@ -74,9 +77,10 @@ class Enlarging:
         labels = torch.empty((z, y * by_y, x * by_x), dtype=torch.uint8, device=device)
         blocks = [n // BLOCK for n in labels.shape]
         sure = torch.zeros(blocks, device=device)
-        for i, probabilities in enumerate(self._planes(plane)):
-            best, labels[i] = _enlarged(probabilities, (by_y, by_x)).max(0)
-            sure[i // BLOCK] += functional.avg_pool2d(best[None], BLOCK)[0]
+        for i, known in enumerate(self._planes(plane)):
+            *probabilities, greatest = _enlarged(known, (by_y, by_x))
+            labels[i] = _likeliest(probabilities)
+            sure[i // BLOCK] += functional.avg_pool2d(greatest[None], BLOCK)[0]
         return Labelled(labels, sure / BLOCK)
 
     def _take(self, bands: Bands) -> None:
@@ -84,14 +88,15 @@ class Enlarging:
         waiting = self._known[-self._waiting :].clone()
         self._known[: self._waiting] = waiting
         for rows, logits in bands:
-            probabilities = logits.softmax(-1, dtype=torch.float32)
-            self._known[self._waiting :, :, rows] = probabilities.movedim(-1, 1)
+            probabilities = logits.softmax(-1, dtype=torch.float32).movedim(-1, 1)
+            self._known[self._waiting :, :-1, rows] = probabilities
+            self._known[self._waiting :, -1, rows] = probabilities.amax(1)
         _, y, x = self._task.inside
         self._known[:, :, y : y + 1] = self._known[:, :, y - 1 : y]
         self._known[..., x : x + 1] = self._known[..., x - 1 : x]
 
     def _planes(self, plane: int) -> Iterator[Tensor]:
-        """Yield the probabilities ``(n_classes, y, x)`` of planes of the scan."""
+        """Yield ``(n_classes + 1, y, x)`` for the planes of the scan."""
         first, last = plane - self._waiting, self._task.inside[0] - 1
         by_z = self._task.factors[0]
 
@@ -107,10 +112,20 @@ class Enlarging:
                 yield torch.lerp(known(number), neighbour, abs(place))
 
 
-def _enlarged(probabilities: Tensor, factors: tuple[int, int]) -> Tensor:
+def _enlarged(known: Tensor, factors: tuple[int, int]) -> Tensor:
     if factors == (1, 1):
-        return probabilities
+        return known
     larger: Tensor = functional.interpolate(
-        probabilities[None], scale_factor=factors, mode="bilinear", align_corners=False
+        known[None], scale_factor=factors, mode="bilinear", align_corners=False
     )
     return larger[0]
+
+
+def _likeliest(probabilities: Sequence[Tensor]) -> Tensor:
+    """Return the class of the greatest probability ``(y, x)``, of equals the lowest."""
+    first, *others = probabilities
+    best, labels = first.clone(), torch.zeros_like(first, dtype=torch.uint8)
+    for number, probability in enumerate(others, start=1):
+        labels.masked_fill_(probability > best, number)
+        torch.maximum(best, probability, out=best)
+    return labels

@@ -255,9 +255,8 @@ class CascadeStream:
             yield rows, logits
         if not total.isfinite():
             raise MeUNetError(
-                f"the network must give finite values, but does not at planes "
-                f"{first} to {first + self._domain.slab} in {logits.dtype}; choose "
-                "precision fp32, or another checkpoint if it is fp32 already"
+                f"the network must give finite values, but does not in {logits.dtype}; "
+                "choose precision fp32, or another checkpoint if it is fp32 already"
             )
 
     def _logits(self, stage: Stage, features: Tensor) -> Tensor:  # 1 k y x classes
