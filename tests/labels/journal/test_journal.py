@@ -177,6 +177,36 @@ def test_a_full_disk_refuses_an_edit_and_nothing_changes(store, labels, monkeypa
     assert np.all(store.labels[:] == 2)
 
 
+def test_a_disk_that_was_full_when_voxels_were_synced_ends_nothing(
+    store, labels, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(journal, "MOST_UNSYNCED", 0)
+    monkeypatch.setattr(store.journal._keeper, "_seconds", 0.01)
+    records, tried = store.journal._records, threading.Event()
+    append = records.append
+
+    def full(payload):
+        if Entry.from_bytes(payload).kind is Kind.SYNCED:
+            tried.set()
+            raise MeUNetError("no space left on device")
+        return append(payload)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(records, "append", full)
+        labels[0, 0, 0] = 1
+        assert tried.wait(10)
+        labels[0, 0, 1] = 1
+        store.flush()
+        with died(store, tmp_path) as again:  # it repeats what is there already
+            assert again.journal.n_restored == 2
+            assert again.labels[0, 0, :3].tolist() == [1, 1, 2]
+    labels[0, 0, 2] = 1
+    store.flush()
+    with died(store, tmp_path) as again:
+        assert again.journal.n_restored == 0
+        assert again.labels[0, 0, :4].tolist() == [1, 1, 1, 2]
+
+
 def test_edits_reach_the_disk_soon_and_a_failing_disk_is_told(
     store, labels, monkeypatch
 ):

@@ -152,9 +152,10 @@ class Journal:
             self._records.sync()  # first: a voxel without its entry explains nothing
             self._voxels.flush()
             if n > self._n_synced:
-                self._records.append(Entry(Kind.SYNCED, n, _now()).to_bytes())
-                self._records.sync()
-                self._n_synced = n
+                with suppress(MeUNetError):  # of a full disk: opening repeats more
+                    self._records.append(Entry(Kind.SYNCED, n, _now()).to_bytes())
+                    self._records.sync()
+                    self._n_synced = n
 
     def close(self) -> None:
         """Flush, and take no more edits; closing twice is allowed."""
