@@ -87,7 +87,9 @@ def test_of_a_model_of_one_spacing_no_finer_scan_is_left_beyond_the_tolerance(
 ):
     one = SpacingRange(finest=(wanted,) * 3, coarsest=(wanted,) * 3)
     size = part * wanted
-    (factor, _, _) = reduction(Card.model_construct(spacing=one), (size,) * 3)
+    (factor, _, _) = reduction(
+        Card.model_construct(spacing=one, voxel_size=None), (size,) * 3
+    )
     assert wanted / TOLERATED < factor * size < wanted * TOLERATED
     others = (abs(np.log(n * size / wanted)) for n in range(1, factor + 3))
     nearest = min(others) + 1e-9

@@ -239,11 +239,12 @@ def test_from_painted_planes_to_a_model_in_the_segment_dock(
 def test_a_model_learns_from_larger_voxels_if_that_is_asked(
     widget, painted, scan, qtbot
 ):
-    assert widget.form.voxel_size.text() == "as in the scan"
+    assert widget.form.voxel_size.text() == "automatic"
     widget.form.voxel_size.setValue(4.0)
     train(widget, qtbot)
     card = load_checkpoint(scan.with_name("fly-model.safetensors")).card
     assert card.spacing.finest == pytest.approx((3.0, 4.0, 4.5))
+    assert card.voxel_size == 4.0
 
 
 def test_what_was_paused_ends_like_what_was_not(widget, painted, tmp_path, qtbot):

@@ -1,7 +1,6 @@
 """A scan at a lower resolution, against means by hand."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +23,7 @@ def test_a_voxel_is_the_mean_of_what_its_block_holds_of_the_scan(shape, factors,
         block = scan[z * by_z : (z + 1) * by_z, y * by_y : (y + 1) * by_y, x * by_x :][
             :, :, :by_x
         ]
-        assert found.planes[z, y, x] == pytest.approx(block.mean(), rel=1e-6)
+        assert found.planes[z, y, x] == np.rint(block.mean())
 
 
 @given(
@@ -37,7 +36,7 @@ def test_a_part_is_that_part_of_the_whole(shape, factors, ends):
     planes = reduced(Volume.from_array(scan), factors).planes
     box = tuple(slice(*sorted(ends[i : i + 2])) for i in (0, 2, 4))
     np.testing.assert_array_equal(planes[box], planes[:][box])
-    assert planes[box].dtype == planes.dtype == np.float32
+    assert planes[box].dtype == planes.dtype == np.float64
 
 
 def test_what_is_not_finite_does_not_count():

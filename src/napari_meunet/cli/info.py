@@ -90,7 +90,10 @@ def _lines_of_card(card: Card) -> dict[str, list[str]]:
             f"{label.value}  {label.name:{width}}  {label.color}"
             for label in card.classes
         ],
-        "spacing": [range_in_words(card.spacing) if card.spacing else "unknown"],
+        "spacing": [
+            range_in_words(card.spacing) if card.spacing else "unknown",
+            *([f"brought to {card.voxel_size:g} um"] if card.voxel_size else []),
+        ],
         "intensity": [
             f"percentiles {rule.low:g} to {rule.high:g} become 0 to 1"
             if rule

@@ -177,7 +177,7 @@ def segment_scan(
         last = show(segment(volume, checkpoint, config, labels), "segment")
     if last and last.message:  # the plan: no step came after it
         remark("the labels are complete, nothing to do; --restart segments again")
-    if volume.spacing is None:
+    if volume.spacing is None and checkpoint.card.spacing is None:
         remark(
             "the scan does not say how large a voxel is, nor do its labels; pass "
             "--spacing Z Y X in micrometres"

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.draft import draft_card
-    from napari_meunet.training.specimens.reduced import reduced_pairs
+    from napari_meunet.training.specimens.reduced import Reducer
     from napari_meunet.training.train import is_first_process, train
 
     require_writable(options.output)
@@ -68,8 +68,9 @@ def run(options: argparse.Namespace) -> None:
     initial = load_checkpoint(options.initial) if options.initial else None
     config = _config(options, initial)
     pairs, held_out = _specimens(options, config)
-    size, before = options.voxel_size, initial.card if initial else None
-    pairs = reduced_pairs(pairs, size, before)
+    card = initial.card if initial else None
+    reducer = Reducer(options.voxel_size, card, config.n_devices)
+    pairs, validation = reducer.reduced(pairs), reducer.reduced(held_out)
     card = draft_card(
         options.output,
         class_table(options.classes),
@@ -77,10 +78,10 @@ def run(options: argparse.Namespace) -> None:
         [image or labels for image, labels in pairs],
         command=shlex.join(["meunet", *sys.argv[1:]]),
         initial=initial,
+        voxel_size=reducer.voxel_size,
         description=options.description,
         licence=options.licence,
     )
-    validation = reduced_pairs(held_out, size, before)
     steps = interrupted_between(
         train(
             pairs, config, card, options.output, initial=initial, validation=validation
@@ -89,6 +90,7 @@ def run(options: argparse.Namespace) -> None:
     if not is_first_process():
         deque(steps, maxlen=0)
         return
+    remark("; ".join(reducer.remarks))
     show(_logged(_remarked(steps), options), "train")
     print(options.output, flush=True)
     how = SegmentationConfig(device=config.device, memory=config.memory)

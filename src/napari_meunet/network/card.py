@@ -87,6 +87,9 @@ class Card(Frozen):
         background first, then ascending values.
     spacing
         Of the training volumes; None if it is not known.
+    voxel_size
+        Micrometres that the training volumes were brought to, as near as several
+        voxels as one allow; None if they were taken as they are.
     intensity
         How intensities are scaled; None feeds raw values, as the authors did.
     data
@@ -106,6 +109,7 @@ class Card(Frozen):
     network: NetworkConfig
     classes: tuple[LabelClass, ...]
     spacing: SpacingRange | None = None
+    voxel_size: Size | None = None
     intensity: IntensityRule | None = IntensityRule()
     data: str
     metrics: dict[str, float] = Field(default_factory=dict)

@@ -42,22 +42,35 @@ def reduction(card: Card, zyx: tuple[float, float, float] | None) -> Shape:
     tuple
         One along an axis on which the scan is hardly finer than the finest that the
         model was trained on (`ALIKE`), or nothing is known. If it is finer: what brings
-        a voxel nearest, as a factor, to the middle of those of training. One along
+        a voxel nearest, as a factor, to the middle of those of training. Or, if the
+        model was trained at a voxel size, what brings it nearest to that. One along
         all axes if any would need more than `GREATEST_REDUCTION`.
     """
-    if card.spacing is None or zyx is None:
+    if zyx is None:
         return 1, 1, 1
-    ends = card.spacing.finest, card.spacing.coarsest
-    z, y, x = (
-        1
-        if mine * ALIKE >= fine
-        else nearest_factor(mine, exp((log(fine) + log(coarse)) / 2))
-        for mine, fine, coarse in zip(zyx, *ends, strict=True)
-    )
-    return (z, y, x) if max(z, y, x) <= GREATEST_REDUCTION else (1, 1, 1)
+    if card.voxel_size is not None:
+        factors = factors_to(card.voxel_size, zyx)
+    elif card.spacing is not None:
+        ends = card.spacing.finest, card.spacing.coarsest
+        z, y, x = (
+            1
+            if mine * ALIKE >= fine
+            else _nearest(mine, exp((log(fine) + log(coarse)) / 2))
+            for mine, fine, coarse in zip(zyx, *ends, strict=True)
+        )
+        factors = z, y, x
+    else:
+        return 1, 1, 1
+    return factors if max(factors) <= GREATEST_REDUCTION else (1, 1, 1)
 
 
-def nearest_factor(size: float, wanted: float) -> int:
+def factors_to(voxel_size: float, zyx: tuple[float, float, float]) -> Shape:
+    """Return what brings voxels nearest to a size along every axis, micrometres."""
+    z, y, x = (_nearest(size, voxel_size) for size in zyx)
+    return z, y, x
+
+
+def _nearest(size: float, wanted: float) -> int:
     """Return the whole number that brings a size nearest, as a factor, to another."""
     below = max(int(wanted / size), 1)
     return min((below, below + 1), key=lambda n: abs(log(n * size / wanted)))

@@ -47,7 +47,7 @@ class Request(Frozen):
     painted_planes
         Whether only the planes that hold labels count.
     voxel_size
-        As in `napari_meunet.training.specimens.reduced.reduced_pairs`.
+        As in `napari_meunet.training.specimens.reduced.Reducer`.
     classes
         The background first.
     initial
@@ -157,7 +157,7 @@ class Watch:
                         Figure(done, *figure) for figure in step.metrics.items()
                     )
                 if step.unit == "scans":
-                    self.remark = step.message
+                    self.remark = "; ".join(filter(None, (self.remark, step.message)))
                 yield replace(step, done=done, total=course.total, unit="steps")
 
 
@@ -261,7 +261,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     from napari_meunet.measurement import measure_model
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.draft import draft_card, suited_to
-    from napari_meunet.training.specimens.reduced import reduced_pairs
+    from napari_meunet.training.specimens.reduced import Reducer
     from napari_meunet.training.specimens.scans import labelled_scans, open_pair
     from napari_meunet.training.train import train
 
@@ -269,12 +269,14 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     require_writable(output)
     initial = load_checkpoint(request.initial) if request.initial else None
     config = suited_to(initial, request.config) if initial else request.config
-    validation = labelled_scans(request.validation) if request.validation else []
-    held_out = [open_pair(*pair) for pair in validation]
+    others = labelled_scans(request.validation) if request.validation else []
+    held_out = [open_pair(*pair) for pair in others]
     named = initial.card.classes if initial else request.classes
     pairs, classes = _pairs(task, named)
-    size, before = request.voxel_size, initial.card if initial else None
-    pairs = reduced_pairs(pairs, size, before)
+    before = initial.card if initial else None
+    reducer = Reducer(request.voxel_size, before, config.n_devices)
+    pairs, validation = reducer.reduced(pairs), reducer.reduced(held_out)
+    watch.remark = "; ".join(reducer.remarks)
     card = draft_card(
         output,
         classes,
@@ -282,6 +284,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
         [scan for scan, _ in pairs],
         command="the Train dock of napari",
         initial=initial,
+        voxel_size=reducer.voxel_size,
         description=request.description,
         licence=request.licence,
     )
@@ -291,7 +294,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
         card,
         output,
         initial=initial,
-        validation=reduced_pairs(held_out, size, before),
+        validation=validation,
         show=watch.take_look,
     )
     yield from _remembered(steps, request, Course(config), watch)

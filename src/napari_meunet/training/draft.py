@@ -42,6 +42,7 @@ def draft_card(
     *,
     command: str,
     initial: Checkpoint | None = None,
+    voxel_size: float | None = None,
     description: str = "",
     licence: str = "",
 ) -> Card:
@@ -62,6 +63,8 @@ def draft_card(
     initial
         The model to begin from: widths and percentiles stay its own. What does not
         fit is for the engine to refuse.
+    voxel_size
+        That the scans were brought to, see `napari_meunet.network.card.Card`.
     description, licence
         What the data are, and whose the model is; if empty, what can be said of both.
     """
@@ -80,6 +83,7 @@ def draft_card(
         network=network,
         classes=classes,
         spacing=spacing_range(scans),
+        voxel_size=voxel_size,
         intensity=intensity if config.normalise else None,
         data=description or f"labelled scans: {len(scans)}",
         licence=licence or "unknown",

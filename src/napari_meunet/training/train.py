@@ -109,7 +109,7 @@ def train(
     fabric = make_fabric(config)
     fabric.launch()
     data = yield from _data(pairs, validation, card, config)
-    yield from _remarks(pairs, data, config)
+    yield from _remarks(pairs, data, config, card.voxel_size)
     if show and (validation or data.specimens[0].image):
         size = config.expanded_size
         preview = Preview(data.specimens, data.validation, size, show)
@@ -180,7 +180,10 @@ def _indexed(
 
 
 def _remarks(
-    pairs: Sequence[Pair], data: TrainingData, config: TrainingConfig
+    pairs: Sequence[Pair],
+    data: TrainingData,
+    config: TrainingConfig,
+    voxel_size: float | None,
 ) -> Iterator[Progress]:
     """Say what a person may not expect; training goes on with what is there."""
     lacking = {
@@ -192,7 +195,8 @@ def _remarks(
         for value, name in data.names.items()
         if value
     }
-    parts = [f"no {name} in {', '.join(n)}" for name, n in lacking.items() if n]
+    where = " at this voxel size" if voxel_size else ""
+    parts = [f"no {name} in {', '.join(n)}{where}" for name, n in lacking.items() if n]
     if config.patience and not data.validation:
         parts.append("no validation scans to end early by")
     scans = [image or labels for image, labels in pairs]

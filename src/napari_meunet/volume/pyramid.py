@@ -1,11 +1,9 @@
 """Lower resolutions of a volume, for viewers, computed when they are looked at."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import dask.array as da
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.volume.formats.planes import plane_chunks
@@ -58,24 +56,13 @@ def _doubled(factors: Shape, shape: Shape) -> Shape:
 class MiddlePlanes(ReducedPlanes):
     """A lower resolution of which a plane takes no more than a plane to read.
 
-    A voxel is the mean of the middle plane of its block, in the data type of the
-    volume.
+    A voxel is the mean of the middle plane of its block.
     """
 
     read_at_once: ClassVar[int] = 0
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Data type of the full volume."""
-        return self.planes.dtype
 
     def planes_of(self, plane: int) -> slice:
         """Return the middle plane of a block."""
         by_z, n_planes = self.factors[0], self.planes.shape[0]
         middle = min(plane * by_z + by_z // 2, n_planes - 1)
         return slice(middle, middle + 1)
-
-    def summary(self, part: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
-        """Return the mean of every block, integers rounded."""
-        means = super().summary(part, factors)
-        return np.rint(means) if self.dtype.kind in "ui" else means

@@ -24,7 +24,7 @@ def reduced(volume: Volume, factors: Shape) -> Volume:
     Returns
     -------
     Volume
-        The means of blocks, float32. It shares with the scan what is found out about
+        The means of blocks. It shares with the scan what is found out about
         it, so that this need not be found out again. Or the scan itself, if a block is
         one voxel.
     """
@@ -32,7 +32,8 @@ def reduced(volume: Volume, factors: Shape) -> Volume:
         return volume
     planes = ReducedPlanes(volume.planes, factors)
     z, y, x = planes.shape
-    source = Source(volume.source.path, volume.source.format, 4 * z * y * x)
+    n_bytes = z * y * x * planes.dtype.itemsize
+    source = Source(volume.source.path, volume.source.format, n_bytes)
     known = volume.known.setdefault(f"reduced {factors}", {})
     spacing = volume.spacing and _larger(volume.spacing, factors)
     return Volume(planes, spacing, source, (1, y, x), known=known)
@@ -53,7 +54,8 @@ def _larger(spacing: Spacing, factors: Shape) -> Spacing:
 class ReducedPlanes:
     """A volume at a lower resolution, computed from the planes that are indexed.
 
-    A voxel is the mean of its block, float32.
+    A voxel is the mean of its block, in the data type of the volume, integers rounded:
+    noise is larger than what rounding takes.
 
     Attributes
     ----------
@@ -79,7 +81,7 @@ class ReducedPlanes:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of the voxels."""
-        return np.dtype(np.float32)
+        return self.planes.dtype
 
     def kept_bytes(self, section: tuple[int, int]) -> int:
         """Return the memory that reading plane after plane takes beside the planes.
@@ -152,10 +154,11 @@ class ReducedPlanes:
         factors
             Voxels of a block along (y, x).
         """
-        return means_of_blocks(part, factors)
+        means = _means_of_blocks(part, factors)
+        return np.rint(means) if self.dtype.kind in "ui" else means
 
 
-def means_of_blocks(
+def _means_of_blocks(
     planes: NDArray[Any], factors: tuple[int, int]
 ) -> NDArray[np.float64]:
     """Return the means of all planes ``(k, y, x)``, square by square of `factors`.

@@ -1,6 +1,7 @@
 """Learning from several voxels as one."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from napari_meunet.training.specimens import reduced as room
 from napari_meunet.training.specimens.reduced import (
     KeptPlanes,
     ReducedLabels,
-    reduced_pairs,
+    Reducer,
 )
 from napari_meunet.training.specimens.scans import spacing_range
 from napari_meunet.volume.volume import Spacing, Volume
@@ -60,39 +61,71 @@ def test_many_voxels_of_one_label_are_all_counted():
 
 def test_scans_are_brought_near_to_a_size_axis_by_axis():
     fine, coarse = pair_of((3.0, 1.5, 1.4)), pair_of((7.0, 9.0, 6.0))
-    (image, labels), other = reduced_pairs([fine, coarse], 6.0)
+    reducer = Reducer(6.0, None)
+    (image, labels), other = reducer.reduced([fine, coarse])
+    assert reducer.remarks == [
+        "2 x 4 x 4 voxels are learned from as one: 6 x 6 x 5.6 um (z, y, x)"
+    ]
     assert image.shape == labels.shape == (10, 5, 4)
     assert image.spacing.zyx == pytest.approx((6.0, 6.0, 5.6))
-    np.testing.assert_allclose(
-        image.read(0, 10)[:, :4],
-        fine[0].planes[:, :16].reshape(10, 2, 4, 4, 4, 4).mean((1, 3, 5)),
-    )
+    means = fine[0].planes[:, :16].reshape(10, 2, 4, 4, 4, 4).mean((1, 3, 5))
+    np.testing.assert_array_equal(image.read(0, 10)[:, :4], np.rint(means))
     assert other == coarse  # as it is
     specimen = Specimen.index(image, labels, 3, np.random.default_rng(0))
     assert specimen.counts.sum() == 10 * 5 * 4
 
 
 def test_a_model_sees_a_scan_as_it_has_learned_from_it():
-    pairs = reduced_pairs([pair_of((2.9, 2.9, 2.9))], 12.0)
+    pairs = Reducer(12.0, None).reduced([pair_of((2.9, 2.9, 2.9))])
     learned = spacing_range([image for image, _ in pairs])
-    card = Card.model_construct(spacing=learned)
+    card = Card.model_construct(spacing=learned, voxel_size=None)
     assert reduction(card, (2.9, 2.9, 2.9)) == (4, 4, 4)
+
+
+@given(sizes=st.lists(st.floats(1.0, 9.0), min_size=1, max_size=4))
+def test_of_several_spacings_a_model_sees_each_as_it_has_learned_from_it(sizes):
+    pairs = Reducer(6.0, None).reduced([pair_of((um,) * 3) for um in sizes])
+    learned = spacing_range([image for image, _ in pairs])
+    card = Card.model_construct(spacing=learned, voxel_size=6.0)
+    for um, (image, _) in zip(sizes, pairs, strict=True):
+        factors = reduction(card, (um,) * 3)
+        assert image.spacing.zyx == pytest.approx([n * um for n in factors])
+
+
+def test_what_a_model_was_brought_to_goes_on():
+    before = Card.model_construct(spacing=None, voxel_size=6.0)
+    reducer = Reducer(None, before)
+    ((image, _),) = reducer.reduced([pair_of()])
+    assert (reducer.voxel_size, image.shape) == (6.0, (10, 9, 8))
+    assert Reducer(9.0, before).voxel_size == 9.0
+
+
+def test_labels_may_know_the_spacing_alone():
+    image, labels = pair_of()
+    ((found, _),) = Reducer(6.0, None).reduced([(replace(image, spacing=None), labels)])
+    assert found.spacing.zyx == (6.0, 6.0, 6.0)
+
+
+def test_scans_keep_their_data_type():
+    image, labels = pair_of()
+    ((found, _),) = Reducer(6.0, None).reduced([(image, labels)])
+    assert found.dtype == np.uint8  # as models of raw grey values want it
 
 
 def test_without_a_size_it_is_what_the_model_to_begin_from_knows():
     pairs = [pair_of()]
-    assert reduced_pairs(pairs, None) == pairs
+    assert Reducer(None, None).reduced(pairs) == pairs
     trained = SpacingRange(finest=(9.0, 9.0, 3.0), coarsest=(9.0, 9.0, 3.0))
-    before = Card.model_construct(spacing=trained)
-    ((image, labels),) = reduced_pairs(pairs, None, before)
+    before = Card.model_construct(spacing=trained, voxel_size=None)
+    ((image, labels),) = Reducer(None, before).reduced(pairs)
     assert image.shape == labels.shape == (7, 6, 16)
-    ((image, _),) = reduced_pairs(pairs, 6.0, before)  # what is asked counts more
+    ((image, _),) = Reducer(6.0, before).reduced(pairs)  # what is asked counts more
     assert image.shape == (10, 9, 8)
 
 
 def test_labels_without_a_scan_are_reduced_alike():
     _, labels = pair_of()
-    ((image, found),) = reduced_pairs([(None, labels)], 6.0)
+    ((image, found),) = Reducer(6.0, None).reduced([(None, labels)])
     assert image is None
     assert found.shape == (10, 9, 8)
 
@@ -106,7 +139,7 @@ def test_labels_without_a_scan_are_reduced_alike():
 )
 def test_a_size_that_cannot_be_had_is_refused(zyx, size, message):
     with pytest.raises(MeUNetError, match=message):
-        reduced_pairs([pair_of(zyx)], size)
+        Reducer(size, None).reduced([pair_of(zyx)])
 
 
 def test_planes_are_computed_once():
@@ -117,19 +150,22 @@ def test_planes_are_computed_once():
 
         def __getitem__(self, index):
             planes = range(6)[index]
-            computed.extend(planes)
+            computed.append(list(planes))
             return np.stack([np.full((2, 2), z, np.uint8) for z in planes])
 
     kept = KeptPlanes(Recorded())
-    np.testing.assert_array_equal(kept[1:3, :1], [[[1, 1]], [[2, 2]]])
+    np.testing.assert_array_equal(kept[2:4, :1], [[[2, 2]], [[3, 3]]])
     assert kept[2].tolist() == [[2, 2], [2, 2]]
     assert kept[:, 0, 0].tolist() == list(range(6))
-    assert computed == [1, 2, 0, 3, 4, 5]
+    assert computed == [[2, 3], [0, 1], [4, 5]]
 
 
-def test_what_is_large_is_not_kept(monkeypatch):
-    monkeypatch.setattr(room, "free_on_host", lambda: 8 * 10 * 9 * 8)
-    ((image, labels),) = reduced_pairs([pair_of()], 6.0)
-    assert isinstance(labels.planes, KeptPlanes)  # a byte a voxel
-    assert not isinstance(image.planes, KeptPlanes)  # four
-    assert image.read(0, 1).shape == (1, 9, 8)
+def test_what_there_is_no_room_for_is_not_kept(monkeypatch):
+    n_bytes = 10 * 9 * 8  # of labels or a scan
+    monkeypatch.setattr(room, "free_on_host", lambda: 4 * 2 * 3.5 * n_bytes)
+    reducer = Reducer(6.0, None, n_processes=2)
+    one, other = reducer.reduced([pair_of(), pair_of()])
+    kept = [isinstance(volume.planes, KeptPlanes) for volume in (*one, *other)]
+    assert sorted(kept) == [False, True, True, True]
+    for image, labels in (one, other):
+        assert image.read(0, 1).shape == labels.read(0, 1).shape == (1, 9, 8)

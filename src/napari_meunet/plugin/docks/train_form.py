@@ -82,13 +82,14 @@ class TrainForm(QWidget):
             "the names of labels 1, 2, … with commas between them; or NAME=VALUE for "
             "labels of other values: left=21, right=2"
         )
-        self.voxel_size = QDoubleSpinBox(suffix=" um", maximum=1000, decimals=2)
-        self.voxel_size.setSpecialValueText("as in the scan")
+        self.voxel_size = QDoubleSpinBox(suffix=" um", maximum=1000, decimals=4)
+        self.voxel_size.setSpecialValueText("automatic")
         self.voxel_size.setToolTip(
-            "how large the voxels are that the model learns from and will see: several "
-            "of the scan as one. For things that are hundreds of voxels large, take "
-            "voxels of which they have some 20 to 100: it learns faster, and sees more "
-            "of what lies around. Its labels are drawn at every voxel of a scan"
+            "how large the voxels are that the model learns from and will see, several "
+            "of the scan as one; automatic is every voxel of the scan, or what the "
+            "model to start from knows. For things that are hundreds of voxels large, "
+            "take voxels of which they have some 20 to 100: it learns faster, and sees "
+            "more of what lies around. Its labels are drawn at every voxel of a scan"
         )
         self.validation = PathField(
             "optional",

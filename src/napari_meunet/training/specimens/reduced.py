@@ -13,7 +13,7 @@ from napari_meunet.network.card import Card
 from napari_meunet.network.free_memory import free_on_host
 from napari_meunet.network.spacing import (
     GREATEST_REDUCTION,
-    nearest_factor,
+    factors_to,
     reduction,
 )
 from napari_meunet.training.label_values import IGNORE, checked
@@ -22,79 +22,109 @@ from napari_meunet.volume.reduced import ReducedPlanes, reduced
 from napari_meunet.volume.volume import Planes, Volume
 from napari_meunet.words import spacing_in_words
 
-KEPT_SHARE = 1 / 8
-"""Of the memory that is free, for one reduced scan or labels; a larger one is computed
-whenever a part of it is looked at."""
+KEPT_SHARE = 1 / 4
+"""Of the memory that is free, for all reduced scans and labels; what is more is
+computed whenever a part of it is looked at."""
 
 Scan = TypeVar("Scan", Volume, Volume | None)
 """Images can be made up, where labels are all there is."""
 
 
-def reduced_pairs(
-    pairs: Sequence[tuple[Scan, Volume]],
-    voxel_size: float | None,
-    initial: Card | None = None,
-) -> list[tuple[Scan, Volume]]:
-    """Return scans and labels with voxels as near to a size as whole numbers allow.
+class Reducer:
+    """Brings scans and labels near to a voxel size, with several voxels as one.
 
     Parameters
     ----------
-    pairs
-        Scans and their labels.
     voxel_size
-        Micrometres along every axis. None takes those of the model to begin from, if
+        Micrometres along every axis. None takes what the model to begin from knows, if
         a scan is finer, and else leaves the scans as they are.
     initial
         Card of the model to begin from.
+    n_processes
+        That train together on this computer, and share its memory.
 
-    Raises
-    ------
-    MeUNetError
-        If a size is wanted and a scan does not say how large its voxels are.
+    Attributes
+    ----------
+    voxel_size
+        What the new model should see other scans at; None if it is every voxel.
+    remarks
+        What has become of the scans.
     """
-    return [
-        _reduced(*pair, factors=_factors(pair, voxel_size, initial)) for pair in pairs
-    ]
 
+    def __init__(
+        self, voxel_size: float | None, initial: Card | None, n_processes: int = 1
+    ) -> None:
+        before = initial.voxel_size if initial else None
+        self.voxel_size = voxel_size or before
+        self.remarks: list[str] = []
+        self._initial = initial
+        self._room = KEPT_SHARE * free_on_host() / n_processes
 
-def _reduced(image: Scan, labels: Volume, factors: Shape) -> tuple[Scan, Volume]:
-    if factors == (1, 1, 1):
-        return image, labels
-    coarse = replace(
-        reduced(labels, factors), planes=ReducedLabels(labels.planes, factors)
-    )
-    return (_kept(reduced(image, factors)) if image else image), _kept(coarse)
+    def reduced(
+        self, pairs: Sequence[tuple[Scan, Volume]]
+    ) -> list[tuple[Scan, Volume]]:
+        """Return scans and labels with larger voxels.
 
+        Parameters
+        ----------
+        pairs
+            Scans and their labels; either may know the spacing.
 
-def _factors(pair: Pair, voxel_size: float | None, initial: Card | None) -> Shape:
-    image, labels = pair
-    spacing = (image or labels).spacing
-    if voxel_size is None:
+        Raises
+        ------
+        MeUNetError
+            If a size is wanted and it is not known how large the voxels are, or too
+            many would be seen as one.
+        """
+        return [self._reduced(*pair) for pair in pairs]
+
+    def _reduced(self, image: Scan, labels: Volume) -> tuple[Scan, Volume]:
+        if image and image.spacing is None:
+            image = replace(image, spacing=labels.spacing)
+        factors = self._factors((image, labels))
+        if factors == (1, 1, 1):
+            return image, labels
+        planes = ReducedLabels(labels.planes, factors)
+        coarse = self._kept(replace(reduced(labels, factors), planes=planes))
+        self._tell(factors, coarse)
+        return (self._kept(reduced(image, factors)) if image else image), coarse
+
+    def _factors(self, pair: Pair) -> Shape:
+        image, labels = pair
+        spacing = (image or labels).spacing
         zyx = spacing.zyx if spacing else None
-        return reduction(initial, zyx) if initial else (1, 1, 1)
-    if spacing is None:
-        raise MeUNetError(
-            "a voxel size to learn at goes with scans that say how large their voxels "
-            f"are, got {specimen_name(pair)}, which does not; save it with a spacing, "
-            "or learn from every voxel"
-        )
-    z, y, x = (nearest_factor(size, voxel_size) for size in spacing.zyx)
-    if max(z, y, x) > GREATEST_REDUCTION:
-        raise MeUNetError(
-            f"at most {GREATEST_REDUCTION} voxels along an axis can be seen as one, "
-            f"got {(z, y, x)} for {specimen_name(pair)} with "
-            f"{spacing_in_words(spacing.zyx)}; ask for a smaller voxel size, or "
-            "correct the spacing"
-        )
-    return z, y, x
+        if self.voxel_size is None:
+            return reduction(self._initial, zyx) if self._initial else (1, 1, 1)
+        if zyx is None:
+            raise MeUNetError(
+                "a voxel size to learn at goes with scans that say how large their "
+                f"voxels are, got {specimen_name(pair)}, which does not; save it with "
+                "a spacing, or learn from every voxel"
+            )
+        factors = factors_to(self.voxel_size, zyx)
+        if max(factors) > GREATEST_REDUCTION:
+            raise MeUNetError(
+                f"at most {GREATEST_REDUCTION} voxels along an axis can be seen as "
+                f"one, got {factors} for {specimen_name(pair)} with "
+                f"{spacing_in_words(zyx)}; ask for a smaller voxel size, or correct "
+                "the spacing"
+            )
+        return factors
 
+    def _kept(self, volume: Volume) -> Volume:
+        """Return a volume that is computed once, if there is room for it."""
+        n_bytes = int(np.prod(volume.shape)) * volume.dtype.itemsize
+        if n_bytes > self._room:
+            return volume
+        self._room -= n_bytes
+        return replace(volume, planes=KeptPlanes(volume.planes))
 
-def _kept(volume: Volume) -> Volume:
-    """Return a volume that is computed once, if it is small enough."""
-    n_bytes = int(np.prod(volume.shape)) * volume.dtype.itemsize
-    if n_bytes > KEPT_SHARE * free_on_host():
-        return volume
-    return replace(volume, planes=KeptPlanes(volume.planes))
+    def _tell(self, factors: Shape, coarse: Volume) -> None:
+        block = " x ".join(map(str, factors))
+        size = coarse.spacing and f": {spacing_in_words(coarse.spacing.zyx)}"
+        remark = f"{block} voxels are learned from as one{size or ''}"
+        if remark not in self.remarks:
+            self.remarks.append(remark)
 
 
 @dataclass(frozen=True)
@@ -154,9 +184,12 @@ class KeptPlanes:
     def __getitem__(self, index: Any, /) -> NDArray[Any]:
         """Return a part; planes of it that are new are computed whole."""
         z = index[0] if isinstance(index, tuple) else index
-        for plane in np.atleast_1d(np.arange(self.shape[0])[z]).tolist():
-            if not self._is_kept[plane]:  # two threads may do it twice: no harm
-                self._kept[plane] = self._planes[plane : plane + 1][0]
-                self._is_kept[plane] = True
+        wanted = np.atleast_1d(np.arange(self.shape[0])[z])
+        missing = wanted[~self._is_kept[wanted]]
+        for run in np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1):
+            if run.size:  # two threads may do it twice: no harm
+                planes = slice(run[0], run[-1] + 1)
+                self._kept[planes] = self._planes[planes]
+                self._is_kept[planes] = True
         part: NDArray[Any] = self._kept[index]
         return part

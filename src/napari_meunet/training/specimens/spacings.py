@@ -33,7 +33,7 @@ def spacing_remarks(scans: Sequence[Volume], *, turned: bool) -> list[str]:
     if (np.array(known.coarsest) > TOLERATED * np.array(known.finest)).any():
         remarks.append(
             f"voxels of {range_in_words(known)}, of which the same organ has more or "
-            "fewer: learn from all of them at one voxel size"
+            "fewer: a larger voxel size, or resampling, makes them alike"
         )
     sizes = np.array([scan.spacing.zyx for scan in scans if scan.spacing])
     uneven = sizes[sizes.max(axis=1) > TOLERATED * sizes.min(axis=1)]
