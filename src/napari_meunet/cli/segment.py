@@ -153,11 +153,7 @@ def segment_scan(
     What a run finished is not done again, unless it is to `restart`.
     """
     from napari_meunet.inference.machine import inspect_machine
-    from napari_meunet.inference.resolution import (
-        grid_of,
-        reduction_in_words,
-        resolution_remark,
-    )
+    from napari_meunet.inference.resolution import reduction_in_words, resolution_remark
     from napari_meunet.inference.segment import plan_for, segment
     from napari_meunet.labels.store import LabelStore, with_known_spacing
     from napari_meunet.network.checkpoint import load_checkpoint
@@ -166,8 +162,8 @@ def segment_scan(
     checkpoint = load_checkpoint(model)
     volume = with_known_spacing(volume, folder)
     # What cannot run is refused before there is a folder.
-    plan_for(volume, checkpoint.card, config, inspect_machine(config))
-    reduction = reduction_in_words(grid_of(volume, checkpoint.card, config))
+    plan = plan_for(volume, checkpoint.card, config, inspect_machine(config))
+    reduction = reduction_in_words(plan.grid)
     remark(reduction and f"{reduction}; --resolution scan shows it every voxel")
     zyx = volume.spacing.zyx if volume.spacing else None
     remark(resolution_remark(zyx, checkpoint.card, config))

@@ -87,7 +87,7 @@ class ExactExecutor:
             yield plane, min(plane + self.slab, last)
 
     def _enlarging(self, column: Column) -> Labelling | None:
-        if self.grid.factors == (1, 1, 1):
+        if not self.grid.is_reduced:
             return None
         z, y, x = (
             stop - start

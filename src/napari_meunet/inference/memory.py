@@ -85,7 +85,7 @@ def exact_memory(
     core *= prod(grid.factors[1:])
     slabs = slab * read_itemsize(dtype) * (READ_AHEAD + 2) + core * (WRITE_BEHIND + 2)
     device = stream_bytes(schedule, section, push) + image_bytes(slab, push)
-    if grid.factors != (1, 1, 1):
+    if grid.is_reduced:
         device += enlarging_bytes(schedule.n_classes, section, push.slab, grid.factors)
     return Memory(slabs, device)
 

@@ -37,7 +37,7 @@ def as_seen(volume: Volume, card: Card, config: SegmentationConfig) -> Volume:
 
 def reduction_in_words(grid: Grid) -> str:
     """Return what the network sees of a scan; empty if it is every voxel."""
-    if grid.factors == (1, 1, 1):
+    if not grid.is_reduced:
         return ""
     block = " x ".join(map(str, grid.factors))
     return f"{block} voxels are seen as one, at the resolution of the model"

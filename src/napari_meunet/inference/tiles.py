@@ -41,6 +41,11 @@ class Grid:
     shape: Shape
     factors: Shape = (1, 1, 1)
 
+    @property
+    def is_reduced(self) -> bool:
+        """Whether a large voxel is more than one of the scan."""
+        return self.factors != (1, 1, 1)
+
     def full(self, box: Box) -> Box:
         """Return the voxels of the scan in a box of large ones."""
         z, y, x = (

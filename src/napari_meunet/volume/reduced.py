@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
-from napari_meunet.volume.volume import Planes, Source, Spacing, Volume
+from napari_meunet.volume.volume import Planes, Source, Spacing, Volume, kept_bytes
 
 
 def reduced(volume: Volume, factors: Shape) -> Volume:
@@ -96,8 +96,7 @@ class ReducedPlanes:
         plane = full[0] * full[1] * self.planes.dtype.itemsize
         read = max(by_z * plane, min(self.read_at_once, self.planes.shape[0] * plane))
         sums = 4 * 8 * section[0] * section[1]
-        kept = getattr(self.planes, "kept_bytes", None)
-        return read + sums + (kept(full) if kept else 0)
+        return read + sums + kept_bytes(self.planes, full)
 
     def __getitem__(self, index: Any, /) -> NDArray[Any]:
         """Read and reduce a part."""

@@ -41,6 +41,15 @@ class Planes(Protocol):
         ...
 
 
+def kept_bytes(planes: Planes, section: tuple[int, int]) -> int:
+    """Return what planes keep in memory when so many voxels along (y, x) are read.
+
+    Most keep nothing, and do not say so.
+    """
+    kept = getattr(planes, "kept_bytes", None)
+    return kept(section) if kept else 0
+
+
 @dataclass(frozen=True)
 class Spacing:
     """Size of a voxel, and how the voxels lie in the scanner if the file says so.
@@ -144,8 +153,7 @@ class Volume:
         section
             Voxels along (y, x) that are read of each plane.
         """
-        kept = getattr(self.planes, "kept_bytes", None)
-        return kept(section) if kept else 0
+        return kept_bytes(self.planes, section)
 
     @cached_property
     def data(self) -> da.Array:

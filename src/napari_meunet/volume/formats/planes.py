@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.volume.volume import Planes
+from napari_meunet.volume.volume import Planes, kept_bytes
 
 DAMAGED = (
     ArithmeticError,
@@ -120,8 +120,7 @@ class ConvertedPlanes:
 
     def kept_bytes(self, section: tuple[int, int]) -> int:
         """Return what `planes` keeps when so many voxels along (y, x) are read."""
-        kept = getattr(self.planes, "kept_bytes", None)
-        return kept(section) if kept else 0
+        return kept_bytes(self.planes, section)
 
     def __getitem__(self, index: Any, /) -> NDArray[Any]:
         """Read a part."""
