@@ -17,7 +17,6 @@ from napari_meunet.labels.box import (
     points_box,
     within,
 )
-from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.voxels import Voxels
 
@@ -201,16 +200,8 @@ class EditableLabels:
             before = np.asarray(voxels.labels[box]) if known is None else known
             changed = block != before
             if changed.any():
-                z, y, x = box
-                edit = Edit(
-                    start=(z.start, y.start, x.start),
-                    changed=changed,
-                    # not of `before`: the model may have written since that was read
-                    before=voxels.labels[box][changed],
-                    after=block[changed],
-                    was_corrected=voxels.corrected.read(box)[changed],
-                    becomes_corrected=True,
-                )
+                # not from `before`: the model may have written since that was read
+                edit = voxels.edit(box, changed, block)
                 self._n_edits += 1
                 self._journal.record(edit, PAINT)
 

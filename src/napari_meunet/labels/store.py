@@ -16,14 +16,16 @@ from napari_meunet.config import LabelClass, Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.corrected import Corrected
-from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.editable import EditableLabels
 from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.lock import WriteLock
 from napari_meunet.labels.manifest import Manifest, RunRecord, ScanRecord, SpacingRecord
 from napari_meunet.labels.review import Review, forget_review
 from napari_meunet.labels.tiff import LabelMap
+from napari_meunet.labels.tools.canvas import Canvas
+from napari_meunet.labels.tools.tool import Tool, apply
 from napari_meunet.labels.voxels import Voxels
+from napari_meunet.progress import Steps
 from napari_meunet.volume.fingerprint import fingerprint
 from napari_meunet.volume.volume import GIVEN, Spacing, Volume
 
@@ -226,6 +228,28 @@ class LabelStore:
         self._voxels.require_writable()
         return EditableLabels(self._voxels, self.journal)
 
+    def use(self, tool: Tool, box: Box) -> Steps:
+        """Let a tool change labels: all of it is one stroke, or nothing changes.
+
+        Nothing else may change them meanwhile.
+
+        Parameters
+        ----------
+        tool
+            What to do.
+        box
+            Where; a box that is flat along an axis is a plane.
+
+        Raises
+        ------
+        MeUNetError
+            If the tool cannot do it, the store is not open for writing, or the disk is
+            full.
+        """
+        voxel = self.spacing.zyx if self.spacing else (1.0, 1.0, 1.0)
+        canvas = Canvas(self._voxels, self.journal, box, voxel, tool.name)
+        return apply(tool, canvas)
+
     def write(
         self,
         start: Shape,
@@ -268,14 +292,7 @@ class LabelStore:
             mine = voxels.corrected.read(place)
             if not mine.any():
                 return
-            edit = Edit(
-                start=(place[0].start, place[1].start, place[2].start),
-                changed=mine,
-                before=voxels.labels[place][mine],
-                after=plane[mine],
-                was_corrected=np.ones(int(mine.sum()), bool),
-                becomes_corrected=False,
-            )
+            edit = voxels.edit(place, mine, plane, by_person=False)
             self.journal.record(edit, MODEL)
 
     def write_confidence(self, start: Shape, block: NDArray[np.uint8]) -> None:

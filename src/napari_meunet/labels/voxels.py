@@ -160,6 +160,37 @@ class Voxels:
                 plane = np.where(self.corrected.read(place), self.labels[place], plane)
             _update(self.labels[place], plane)
 
+    def edit(
+        self,
+        box: Box,
+        changed: NDArray[np.bool],
+        block: NDArray[np.uint8],
+        *,
+        by_person: bool = True,
+    ) -> Edit:
+        """Return the edit that writes some voxels of a block; it is not made yet.
+
+        Parameters
+        ----------
+        box
+            Where the block lies.
+        changed
+            Which of its voxels are written, ``(z, y, x)``.
+        block
+            Labels, uint8 ``(z, y, x)``.
+        by_person
+            Whether the voxels become corrected, or the model's again.
+        """
+        z, y, x = box
+        return Edit(
+            start=(z.start, y.start, x.start),
+            changed=changed,
+            before=self.labels[box][changed],
+            after=block[changed],
+            was_corrected=self.corrected.read(box)[changed],
+            becomes_corrected=by_person,
+        )
+
     def apply(self, edit: Edit) -> None:
         """Make an edit; doing it again changes nothing."""
         self._write(edit, edit.after, edit.becomes_corrected)

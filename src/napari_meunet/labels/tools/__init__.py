@@ -1,0 +1,1 @@
+"""Tools that change labels: in a plane, a box or everywhere, in little memory."""

@@ -1,0 +1,103 @@
+"""Where a tool reads and writes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.config import Shape
+from napari_meunet.labels.box import Box, contains, extent
+from napari_meunet.labels.journal.journal import Journal
+from napari_meunet.labels.voxels import Voxels
+
+Size = tuple[float, float, float]
+"""Of a voxel along (z, y, x)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A box of labels that a tool may change; it may look at what lies around.
+
+    A box that is flat, one voxel along an axis, is a plane: a tool works in it as if
+    there were no others.
+
+    Attributes
+    ----------
+    voxels
+        The labels on disk, open for writing.
+    journal
+        Where edits go.
+    box
+        What may change.
+    voxel
+        Micrometres along (z, y, x), or ones if they are not known.
+    tool
+        Who works on it, as the history calls it.
+    """
+
+    voxels: Voxels
+    journal: Journal
+    box: Box
+    voxel: Size
+    tool: str
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels of the volume along (z, y, x)."""
+        z, y, x = self.voxels.labels.shape
+        return z, y, x
+
+    @property
+    def flat(self) -> tuple[bool, bool, bool]:
+        """Along which of the axes (z, y, x) the box is one voxel."""
+        z, y, x = (n == 1 for n in extent(self.box))
+        return z, y, x
+
+    def read(self, box: Box) -> NDArray[np.uint8]:
+        """Return a copy of labels, from anywhere in the volume."""
+        return np.array(self.voxels.labels[box])
+
+    def corrected(self, box: Box) -> NDArray[np.bool]:
+        """Return which voxels a person has set, anywhere in the volume."""
+        return self.voxels.corrected.read(box)
+
+    def write(
+        self, box: Box, before: NDArray[np.uint8], after: NDArray[np.uint8]
+    ) -> None:
+        """Write labels where they differ from those that were read.
+
+        What the model has written there since then stays elsewhere.
+
+        Raises
+        ------
+        MeUNetError
+            If the disk is full.
+        ValueError
+            If the box does not lie within that of the canvas.
+        """
+        if not contains(self.box, box):
+            raise ValueError(f"a tool may write in {self.box}, got {box}")
+        changed = np.asarray(before != after)
+        if not changed.any():
+            return
+        part = _around(changed)
+        self.voxels.require_room(3 * changed[part].size)
+        with self.voxels.lock:
+            edit = self.voxels.edit(_at(box, part), changed[part], after[part])
+            self.journal.record(edit, self.tool)
+
+
+def _around(mask: NDArray[np.bool]) -> Box:
+    """Return the smallest box around the voxels of a mask."""
+    lines = (np.flatnonzero(mask.any(axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    z, y, x = (slice(int(line[0]), int(line[-1]) + 1) for line in lines)
+    return z, y, x
+
+
+def _at(box: Box, part: Box) -> Box:
+    """Return where a part of a box lies in the volume."""
+    z, y, x = (
+        slice(whole.start + inner.start, whole.start + inner.stop)
+        for whole, inner in zip(box, part, strict=True)
+    )
+    return z, y, x

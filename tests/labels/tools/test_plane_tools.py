@@ -1,0 +1,145 @@
+"""Planes between painted ones, and beside them."""
+
+import numpy as np
+import pytest
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import box_at
+from napari_meunet.labels.tools.merge import Merge
+from napari_meunet.labels.tools.planes import CopyPlane, Interpolate
+
+
+def disk(shape, center, radius):
+    y, x = np.indices(shape)
+    return (y - center[0]) ** 2 + (x - center[1]) ** 2 <= radius**2
+
+
+def paint(store, axis, place, mask, value=1):
+    """Set voxels of a plane as a person does."""
+    box = list(box_at((0, 0, 0), store.shape))
+    box[axis] = slice(place, place + 1)
+    labels = np.array(store.labels[tuple(box)])
+    labels[np.expand_dims(mask, axis)] = value
+    store.editable()[tuple(box)] = labels
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_equal_outlines_are_joined_by_a_cylinder(stored, used, axis):
+    store = stored(np.zeros((20, 20, 20)))
+    mask = disk((20, 20), (9, 11), 5)
+    paint(store, axis, 3, mask)
+    paint(store, axis, 15, mask)
+    found = used(store, Interpolate(1, axis))
+    found = np.moveaxis(found, axis, 0)
+    np.testing.assert_array_equal(found[3:16], np.broadcast_to(mask, (13, 20, 20)))
+    assert not found[:3].any()
+    assert not found[16:].any()
+
+
+def test_radii_change_evenly(stored, used):
+    shape = (60, 60)
+    store = stored(np.zeros((17, *shape)))
+    paint(store, 0, 0, disk(shape, (30, 30), 6))
+    paint(store, 0, 16, disk(shape, (30, 30), 22))
+    found = used(store, Interpolate(1, 0))
+    for z in range(17):
+        assert (found[z] != disk(shape, (30, 30), 6 + z)).mean() < 0.02
+    widths = found[:, 30].sum(axis=1)
+    assert (np.diff(widths) >= 0).all()
+
+
+def test_outlines_that_do_not_overlap_move(stored, used):
+    store = stored(np.zeros((7, 40, 40)))
+    square = np.zeros((40, 40), bool)
+    square[4:9, 3:10] = True
+    paint(store, 0, 0, square)
+    paint(store, 0, 6, np.roll(square, (18, 24), (0, 1)))
+    found = used(store, Interpolate(1, 0))
+    for z in range(7):
+        moved = np.roll(square, (3 * z, 4 * z), (0, 1))
+        np.testing.assert_array_equal(found[z], moved)
+
+
+def test_what_a_person_has_set_stays_and_the_model_gives_way(stored, used):
+    labels = np.zeros((5, 12, 12), np.uint8)
+    labels[1:4, :, :6] = 2  # of the model
+    labels[2, 11, 11] = 1
+    store = stored(labels)
+    mask = disk((12, 12), (5, 5), 3)
+    paint(store, 0, 0, mask)
+    paint(store, 0, 4, mask)
+    mine = np.zeros((12, 12), bool)
+    mine[5, 5] = True
+    paint(store, 0, 2, mine, value=3)
+    found = used(store, Interpolate(1, 0))
+    assert found[2, 5, 5] == 3
+    assert found[2, 11, 11] == 0
+    np.testing.assert_array_equal(found[1] == 1, mask)
+    np.testing.assert_array_equal(found[1] == 2, (labels[1] == 2) & ~mask)
+    assert [stroke.tool for stroke in store.journal.history.done][-1] == "interpolate"
+    store.journal.undo()
+    assert (store.labels[1] == labels[1]).all()
+
+
+def test_planes_of_the_model_alone_are_none_to_go_by(stored, used):
+    labels = np.zeros((9, 8, 8), np.uint8)
+    labels[4, 2:4, 2:4] = 1  # of the model
+    store = stored(labels)
+    mask = disk((8, 8), (4, 4), 2)
+    paint(store, 0, 1, mask)
+    with pytest.raises(MeUNetError, match="two planes or more, got 1"):
+        used(store, Interpolate(1, 0))
+    np.testing.assert_array_equal(
+        np.delete(store.labels, 1, 0), np.delete(labels, 1, 0)
+    )
+    paint(store, 0, 7, mask)
+    found = used(store, Interpolate(1, 0))
+    np.testing.assert_array_equal(found[4] == 1, mask)
+
+
+def test_a_full_plane_and_a_small_outline_meet(stored, used):
+    store = stored(np.zeros((9, 10, 10)))
+    paint(store, 0, 0, np.ones((10, 10), bool))
+    paint(store, 0, 8, disk((10, 10), (5, 5), 1))
+    found = used(store, Interpolate(1, 0))
+    areas = (found == 1).sum(axis=(1, 2))
+    assert (np.diff(areas) <= 0).all()
+
+
+@pytest.mark.parametrize(("axis", "step"), [(0, 1), (1, -1), (2, 1)])
+def test_a_plane_is_copied_to_the_next(stored, used, blobs, axis, step):
+    labels = blobs((9, 9, 9))
+    store = stored(labels)
+    box = list(box_at((0, 0, 0), (9, 9, 9)))
+    box[axis] = slice(4, 5)
+    mine = np.zeros((9, 9), bool)
+    mine[2, 3] = True
+    paint(store, axis, 4, mine, value=3)
+    mine &= np.take(labels, 4, axis) != 3
+    found = np.moveaxis(used(store, CopyPlane(1, axis, step), tuple(box)), axis, 0)
+    before = np.moveaxis(labels, axis, 0)
+    expected = np.where(before[4] == 1, 0, before[4])
+    expected[before[4 - step] == 1] = 1
+    expected[mine] = 3
+    np.testing.assert_array_equal(found[4], expected)
+    np.testing.assert_array_equal(np.delete(found, 4, 0), np.delete(before, 4, 0))
+
+
+def test_there_must_be_something_to_copy(stored, used):
+    labels = np.zeros((3, 4, 4), np.uint8)
+    labels[0] = 2
+    store = stored(labels)
+    first, second = box_at((0, 0, 0), (1, 4, 4)), box_at((1, 0, 0), (1, 4, 4))
+    with pytest.raises(MeUNetError, match="lie in the volume"):
+        used(store, CopyPlane(2, 0, 1), first)
+    with pytest.raises(MeUNetError, match="label 1"):
+        used(store, CopyPlane(1, 0, 1), second)
+
+
+def test_a_label_is_merged_into_another_in_a_box(stored, used, blobs):
+    labels = blobs((9, 9, 9))
+    box = slice(2, 7), slice(0, 9), slice(3, 5)
+    found = used(stored(labels), Merge(1, 3), box)
+    expected = labels.copy()
+    expected[box][labels[box] == 1] = 3
+    np.testing.assert_array_equal(found, expected)
