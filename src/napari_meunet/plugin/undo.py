@@ -55,7 +55,9 @@ def _end_stroke(event: Any) -> None:
 
 
 def step(layer: Labels, act: "Callable[[], Stroke | None]") -> None:
-    """Go a step back or forth, and look at where that was."""
+    """Go a step back or forth, and look at where that was; not while a tool works."""
+    if not layer.editable:
+        return
     try:
         stroke = act()
     except MeUNetError as error:

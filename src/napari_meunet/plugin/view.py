@@ -1,12 +1,14 @@
 """Where a viewer looks."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from napari_meunet.labels.box import Box
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from napari_meunet.labels.box import Box
     from napari_meunet.labels.review import ReviewItem
 
 PIXELS = 300
@@ -14,7 +16,59 @@ PIXELS = 300
 lies around it."""
 
 
-def show_box(viewer: "ViewerModel", layer: "Layer", box: "Box") -> None:
+@dataclass(frozen=True)
+class Cut:
+    """The plane of a volume ``(z, y, x)`` that a viewer shows.
+
+    Attributes
+    ----------
+    axis
+        Across which it lies: 0, 1 or 2 for z, y or x.
+    plane
+        Its number.
+    """
+
+    axis: int
+    plane: int
+
+    def of(self, box: Box, n_beside: int = 0) -> Box:
+        """Return the part of a box that lies in the plane, or so many beside it."""
+        parts = list(box)
+        part = parts[self.axis]
+        parts[self.axis] = slice(
+            max(part.start, self.plane - n_beside),
+            min(part.stop, self.plane + n_beside + 1),
+        )
+        z, y, x = parts
+        return z, y, x
+
+
+def shown_cut(viewer: "ViewerModel", layer: "Layer") -> Cut | None:
+    """Return which plane of a volume is shown; None in 3-D, or beside the volume."""
+    dims = viewer.dims
+    axes = [axis - (dims.ndim - layer.ndim) for axis in dims.not_displayed]
+    across = [axis for axis in axes if axis >= 0]
+    if len(across) != 1:
+        return None
+    plane = round(float(layer.world_to_data(dims.point)[across[0]]))
+    if not 0 <= plane < layer.data.shape[across[0]]:
+        return None
+    return Cut(across[0], plane)
+
+
+def seen_box(layer: "Layer", cut: Cut) -> Box:
+    """Return the voxels of a layer that the canvas has room for, in all planes."""
+    first, last = layer.corner_pixels
+    z, y, x = (
+        slice(0, n)
+        if axis == cut.axis
+        else slice(max(0, int(first[axis])), min(n, int(last[axis]) + 1))
+        for axis, n in enumerate(layer.data.shape)
+    )
+    return z, y, x
+
+
+def show_box(viewer: "ViewerModel", layer: "Layer", box: Box) -> None:
     """Move the sliders of a viewer, if need be, to where a box of a layer is seen."""
     place = list(layer.world_to_data(viewer.dims.point))
     for axis, part in enumerate(box):

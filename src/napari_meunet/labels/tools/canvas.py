@@ -1,14 +1,17 @@
 """Where a tool reads and writes."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.labels.box import Box, contains, extent
-from napari_meunet.labels.journal.journal import Journal
-from napari_meunet.labels.voxels import Voxels
+
+if TYPE_CHECKING:
+    from napari_meunet.labels.journal.journal import Journal
+    from napari_meunet.labels.voxels import Voxels
 
 Size = tuple[float, float, float]
 """Of a voxel along (z, y, x)."""
@@ -35,8 +38,8 @@ class Canvas:
         Who works on it, as the history calls it.
     """
 
-    voxels: Voxels
-    journal: Journal
+    voxels: "Voxels"
+    journal: "Journal"
     box: Box
     voxel: Size
     tool: str

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.progress import Steps
+
+if TYPE_CHECKING:
+    from napari_meunet.labels.journal.journal import Journal
 
 
 class Tool(Protocol):
@@ -38,7 +40,7 @@ def apply(tool: Tool, canvas: Canvas) -> Steps:
 
 
 @contextmanager
-def _all_or_nothing(journal: Journal) -> Iterator[None]:
+def _all_or_nothing(journal: "Journal") -> Iterator[None]:
     """Take back a stroke that does not come to its end."""
     journal.end_stroke()
     before = journal.n_changes

@@ -1,6 +1,5 @@
 """The Correct dock: where to look, and what was done."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVB
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.docks.dock import Dock
+from napari_meunet.plugin.docks.tools_box import ToolsBox
 from napari_meunet.plugin.layers import store_of
 from napari_meunet.plugin.undo import step
 from napari_meunet.plugin.view import fly_to
@@ -59,6 +59,7 @@ class CorrectWidget(Dock):
         self.next.setToolTip("fly to where most voxels may be wrong")
         self.reviewed = QPushButton(f"Reviewed ({REVIEWED})")
         self.reviewed.setToolTip("this place is right now; go to the next one")
+        self.tools = ToolsBox(self._viewer, self.layer)
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
         self.undo.setToolTip("Ctrl+Z, with the labels layer selected")
         self.redo.setToolTip("Ctrl+Shift+Z, with the labels layer selected")
@@ -80,6 +81,7 @@ class CorrectWidget(Dock):
             column.addLayout(row)
             for part in parts:
                 column.addWidget(part)
+        for box in (places, self.tools, done):
             self.column.addWidget(box)
 
     def _connect(self) -> None:
@@ -91,12 +93,10 @@ class CorrectWidget(Dock):
         self.history.chosen.connect(self._step)
         self._clock = QTimer(self)
         self._clock.timeout.connect(self._refresh_history)
+        self._clock.timeout.connect(self.tools.name_label)
         self._clock.start(REFRESH_MILLISECONDS)
-        keys: dict[str, Callable[[], None]] = {NEXT: self.go_on, REVIEWED: self.mark}
-        viewer = self._viewer
-        for key, act in keys.items():
-            viewer.bind_key(key, lambda _, act=act: act(), overwrite=True)
-            self.destroyed.connect(lambda _=None, key=key: viewer.bind_key(key, None))
+        self.bind_keys({NEXT: self.go_on, REVIEWED: self.mark, **self.tools.keys})
+        self.closed.connect(self.tools.release)
 
     @property
     def _store(self) -> "LabelStore | None":
@@ -109,6 +109,7 @@ class CorrectWidget(Dock):
         self._review, self._made_for, self._n_changes = None, None, -1
         self._look_again()
         self._refresh_history()
+        self.tools.take_layer()
 
     # where to look
 

@@ -1,8 +1,9 @@
 """What the docks have in common: a column that scrolls in a small window."""
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
@@ -41,6 +42,9 @@ class Dock(QScrollArea):
         Where the parts go.
     """
 
+    closed = Signal()
+    """It was taken out of its window, and goes."""
+
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = viewer
@@ -71,10 +75,18 @@ class Dock(QScrollArea):
         does would go on for ever, with nobody to stop it.
         """
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.closed.emit()
             self.deleteLater()
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
             self.updateGeometry()
         return bool(super().event(event))
+
+    def bind_keys(self, keys: Mapping[str, Callable[[], None]]) -> None:
+        """Let keys act wherever the mouse is over the picture, until it is closed."""
+        viewer = self._viewer
+        for key, act in keys.items():
+            viewer.bind_key(key, lambda _, act=act: act(), overwrite=True)
+            self.closed.connect(lambda key=key: viewer.bind_key(key, None))
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Look at the events of all fields from now on."""

@@ -12,7 +12,7 @@ MOST = 100
 """Strokes that are listed, of those done and of those undone."""
 
 TOOLS = {"paint": "painted", "model": "the model wrote over"}
-"""Tools of the journal, for people."""
+"""Tools of the journal, for people; others by their names."""
 
 _ORDINAL = Qt.ItemDataRole.UserRole
 
@@ -56,6 +56,6 @@ def words(stroke: "Stroke") -> str:
     planes = f"planes {z.start} to {z.stop - 1}"
     where = planes if z.stop - z.start > 1 else f"plane {z.start}"
     when = stroke.time.astimezone().strftime("%H:%M")
-    tool = TOOLS.get(stroke.tool, stroke.tool)
+    tool = TOOLS.get(stroke.tool, f"{stroke.tool}:")
     voxels = "voxel" if stroke.n_voxels == 1 else "voxels"
     return f"{when} {tool} {stroke.n_voxels:,} {voxels}, {where}"

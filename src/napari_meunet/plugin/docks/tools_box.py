@@ -1,0 +1,251 @@
+"""The part of the Correct dock with the tools."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari.layers import Labels
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGroupBox,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+)
+
+from napari_meunet.plugin.jobs import Ending, Job
+from napari_meunet.plugin.layers import store_of
+from napari_meunet.plugin.tools import (
+    COPY_BACK,
+    COPY_NEXT,
+    INTERPOLATE,
+    OFFERS,
+    Aim,
+    Amount,
+    Offer,
+    Where,
+    box_of,
+    island_at_cursor,
+)
+from napari_meunet.plugin.view import Cut, shown_cut
+from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
+from napari_meunet.plugin.widgets.job_row import JobRow
+from napari_meunet.plugin.widgets.note import Note
+from napari_meunet.plugin.widgets.rows import show_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
+
+    from napari_meunet.labels.box import Box
+    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.labels.tools.tool import Tool
+
+VOXELS = {Amount.DISTANCE: 2, Amount.VOLUME: 100}
+"""What is proposed, in voxels."""
+
+KEYS = (
+    "Keys: A applies the tool, I interpolates, C and Shift+C copy from the plane "
+    "before or after, G gives the island under the mouse the selected label (in all "
+    "planes if n edit dim is 3)."
+)
+
+
+class ToolsBox(QGroupBox):
+    """Offers the tools, and uses them on the selected label of a layer.
+
+    Parameters
+    ----------
+    viewer
+        Whose plane and view are meant.
+    layers
+        Says which layer.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer", layers: LayerChoice) -> None:
+        super().__init__("Tools")
+        self._viewer = viewer
+        self._layers = layers
+        self._job: Job | None = None
+        self._held: tuple[Labels, str] | None = None
+        self._make_parts()
+        self._lay_out()
+        self._connect()
+        self._take_tool()
+
+    def _make_parts(self) -> None:
+        self.tool = QComboBox()
+        for offer in OFFERS:
+            self.tool.addItem(offer.title)
+        self.size = QDoubleSpinBox(decimals=2, maximum=1e12)
+        self.size.setToolTip("how far; or islands below this volume go")
+        self.into = QSpinBox(maximum=255, toolTip="the label that it becomes")
+        self.where = QComboBox(toolTip="which voxels may change")
+        for choice in (self.tool, self.where):  # a long name need not be seen whole
+            choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.n_beside = QSpinBox(value=16, maximum=10**6)
+        self.n_beside.setToolTip("planes on each side of this one")
+        self.apply = QPushButton("Apply")
+        self.apply.setToolTip("change the label that is selected; A does the same")
+        self.row = JobRow()
+        self.row.cancel.setToolTip("stop, and change nothing")
+        self.result = Note(muted=True)
+        self.about_keys = Note(KEYS, muted=True)
+
+    def _lay_out(self) -> None:
+        self._form = form = QFormLayout(self)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Tool", self.tool)
+        form.addRow("Size", self.size)
+        form.addRow("Into", self.into)
+        form.addRow("Where", self.where)
+        form.addRow("Planes beside", self.n_beside)
+        for part in (self.apply, self.row, self.result, self.about_keys):
+            form.addRow(part)
+
+    def _connect(self) -> None:
+        self.tool.currentIndexChanged.connect(self._take_tool)
+        self.where.currentIndexChanged.connect(self._show_rows)
+        self.apply.clicked.connect(self.use)
+
+    @property
+    def keys(self) -> "dict[str, Callable[[], None]]":
+        """Keys, and what they do."""
+        return {
+            "A": self.use,
+            "I": partial(self._use_offer, INTERPOLATE),
+            "C": partial(self._use_offer, COPY_NEXT),
+            "Shift-C": partial(self._use_offer, COPY_BACK),
+            "G": self.fill_island,
+        }
+
+    # what is asked for
+
+    @property
+    def _offer(self) -> Offer:
+        return OFFERS[self.tool.currentIndex()]
+
+    @property
+    def _store(self) -> "LabelStore | None":
+        layer = self._layers.layer
+        store = None if layer is None else store_of(layer)
+        return store if store is not None and store.writable else None
+
+    @property
+    def _cut(self) -> Cut | None:
+        return shown_cut(self._viewer, self._layers.layer)
+
+    def _take_tool(self) -> None:
+        """Show what the chosen tool has to know."""
+        offer = self._offer
+        self.tool.setToolTip(offer.does)
+        self.where.clear()
+        self.where.addItems([place.value for place in offer.places])
+        self._form.labelForField(self.size).setText(offer.amount.value)
+        self.take_layer()
+        self._show_rows()
+
+    def take_layer(self) -> None:
+        """Speak in the units of the layer, and propose a size."""
+        store, amount = self._store, self._offer.amount
+        self.setEnabled(store is not None)
+        self.name_label()
+        if store is None or amount not in VOXELS:
+            return
+        voxel = store.spacing.zyx if store.spacing else (1.0, 1.0, 1.0)
+        unit = "um" if store.spacing else "voxels"
+        if amount is Amount.VOLUME:
+            one = voxel[0] * voxel[1] * voxel[2]
+            unit = f"{unit}\N{SUPERSCRIPT THREE}" if store.spacing else unit
+        else:
+            one = min(voxel)
+        self.size.setSuffix(f" {unit}")
+        self.size.setSingleStep(one)
+        self.size.setValue(VOXELS[amount] * one)
+
+    def name_label(self) -> None:
+        """Say which label would change."""
+        store = self._store
+        if store is None:
+            self.apply.setText("Apply")
+            return
+        value = self._layers.layer.selected_label
+        names = {label.value: label.name for label in store.classes}
+        self.apply.setText(f"Apply to {names.get(value, f'label {value}')}")
+
+    def _show_rows(self) -> None:
+        amount = self._offer.amount
+        show_row(self._form, self.size, amount in VOXELS)
+        show_row(self._form, self.into, amount is Amount.LABEL)
+        show_row(self._form, self.where, self.where.count() > 1)
+        in_view = self.where.currentText() == Where.VIEW.value
+        show_row(self._form, self.n_beside, in_view)
+
+    # what is done
+
+    def use(self) -> None:
+        """Use the chosen tool as it is set."""
+        if self.where.currentText():
+            self._use_offer(self._offer, Where(self.where.currentText()))
+
+    def _use_offer(self, offer: Offer, where: Where | None = None) -> None:
+        layer, store = self._layers.layer, self._store
+        if store is None or self._job is not None:
+            return
+        if layer.selected_label == 0:
+            self.result.warn("Select a label other than the background first.")
+            return
+        cut = self._cut
+        box = box_of(where or offer.places[0], layer, cut, self.n_beside.value())
+        if cut is None or box is None:
+            self.result.warn("Show a plane of the labels in 2-D first.")
+            return
+        aim = Aim(layer.selected_label, cut.axis, self.size.value(), self.into.value())
+        self._begin(layer, store, offer.make(aim), box)
+
+    def fill_island(self) -> None:
+        """Give the island under the mouse the selected label."""
+        layer, store = self._layers.layer, self._store
+        if store is None or self._job is not None:
+            return
+        asked = island_at_cursor(self._viewer, layer, self._cut)
+        if asked is not None:
+            self._begin(layer, store, *asked)
+
+    def _begin(
+        self, layer: Labels, store: "LabelStore", tool: "Tool", box: "Box"
+    ) -> None:
+        """Let a tool work; nobody paints meanwhile."""
+        before = store.journal.n_changes
+        self._held = layer, layer.mode
+        layer.editable = False
+        self._job = job = Job(store.use(tool, box), self)
+        job.failed.connect(self.result.warn)
+        job.ended.connect(lambda ending: self._end(ending, store, before))
+        self.result.say("")
+        self.row.follow(job)
+        self.apply.setEnabled(False)
+        job.start()
+
+    def _end(self, ending: Ending, store: "LabelStore", before: int) -> None:
+        self._job = None
+        self.apply.setEnabled(True)
+        self.release()
+        if ending is Ending.CANCELLED:
+            self.result.say("Stopped; nothing has changed.")
+        elif ending is Ending.COMPLETE and store.journal.n_changes == before:
+            self.result.say("There was nothing to change.")
+        elif ending is Ending.COMPLETE:
+            n_voxels = store.journal.history.done[-1].n_voxels
+            self.result.say(f"{n_voxels:,} voxels have changed; undo takes it back.")
+
+    def release(self) -> None:
+        """Let people paint again, with what they had in hand."""
+        if self._held is not None:
+            layer, mode = self._held
+            self._held = None
+            layer.editable = True
+            layer.mode = mode
+            layer.refresh()

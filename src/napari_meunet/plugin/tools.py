@@ -1,0 +1,211 @@
+"""The tools that change labels, for people."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from napari_meunet.labels.box import Box, box_at
+from napari_meunet.labels.tools.islands import (
+    FillHoles,
+    FillIsland,
+    KeepLargest,
+    RemoveSmall,
+)
+from napari_meunet.labels.tools.merge import Merge
+from napari_meunet.labels.tools.planes import CopyPlane, Interpolate
+from napari_meunet.labels.tools.shapes import Close, Grow, Open, Shrink, Smooth
+from napari_meunet.plugin.view import Cut, seen_box
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+    from napari_meunet.labels.tools.tool import Tool
+
+
+class Where(Enum):
+    """What part of the labels a tool may change."""
+
+    PLANE = "this plane"
+    VIEW = "in view, and planes beside"
+    ALL = "everywhere"
+
+
+class Amount(Enum):
+    """What else a tool has to know."""
+
+    NOTHING = ""
+    DISTANCE = "Distance"
+    VOLUME = "Below"
+    LABEL = "Into"
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a person has chosen.
+
+    Attributes
+    ----------
+    label
+        The one to change.
+    axis
+        Across which the viewer cuts: 0, 1 or 2 for z, y or x.
+    size
+        A distance or volume, in micrometres or voxels as the labels are.
+    into
+        Another label.
+    """
+
+    label: int
+    axis: int
+    size: float
+    into: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A tool in a list.
+
+    Attributes
+    ----------
+    title, does
+        In a few words, and in a sentence.
+    make
+        Returns the tool.
+    amount
+        What it has to know.
+    places
+        Where it can work; the first is proposed.
+    """
+
+    title: str
+    does: str
+    make: "Callable[[Aim], Tool]"
+    amount: Amount = Amount.NOTHING
+    places: tuple[Where, ...] = tuple(Where)
+
+
+INTERPOLATE = Offer(
+    "Interpolate",
+    "draw the label between the planes in which you have painted it",
+    lambda aim: Interpolate(aim.label, aim.axis),
+    places=(Where.ALL, Where.VIEW),
+)
+COPY_NEXT = Offer(
+    "Copy from the plane before",
+    "draw the label in this plane as it is in the one before",
+    lambda aim: CopyPlane(aim.label, aim.axis, 1),
+    places=(Where.PLANE,),
+)
+COPY_BACK = Offer(
+    "Copy from the plane after",
+    "draw the label in this plane as it is in the one after",
+    lambda aim: CopyPlane(aim.label, aim.axis, -1),
+    places=(Where.PLANE,),
+)
+OFFERS = (
+    INTERPOLATE,
+    COPY_NEXT,
+    COPY_BACK,
+    Offer(
+        "Fill holes",
+        "fill the background that the label encloses",
+        lambda aim: FillHoles(aim.label),
+    ),
+    Offer(
+        "Keep the largest island",
+        "remove all of the label that does not hang together with its largest part",
+        lambda aim: KeepLargest(aim.label),
+        places=(Where.ALL, Where.VIEW, Where.PLANE),
+    ),
+    Offer(
+        "Remove small islands",
+        "remove parts of the label that hang together and are small",
+        lambda aim: RemoveSmall(aim.label, aim.size),
+        Amount.VOLUME,
+        places=(Where.ALL, Where.VIEW, Where.PLANE),
+    ),
+    Offer(
+        "Smooth",
+        "smooth the surface; the distance is the standard deviation of a Gaussian",
+        lambda aim: Smooth(aim.label, aim.size),
+        Amount.DISTANCE,
+    ),
+    Offer(
+        "Grow",
+        "add the background within a distance",
+        lambda aim: Grow(aim.label, aim.size),
+        Amount.DISTANCE,
+    ),
+    Offer(
+        "Shrink",
+        "remove what lies within a distance of the surface",
+        lambda aim: Shrink(aim.label, aim.size),
+        Amount.DISTANCE,
+    ),
+    Offer(
+        "Open: remove what is thin",
+        "shrink and grow: bridges and spikes thinner than twice the distance go",
+        lambda aim: Open(aim.label, aim.size),
+        Amount.DISTANCE,
+    ),
+    Offer(
+        "Close: fill what is narrow",
+        "grow and shrink: gaps narrower than twice the distance are filled",
+        lambda aim: Close(aim.label, aim.size),
+        Amount.DISTANCE,
+    ),
+    Offer(
+        "Merge",
+        "turn the label into another one",
+        lambda aim: Merge(aim.label, aim.into),
+        Amount.LABEL,
+        places=(Where.ALL, Where.VIEW, Where.PLANE),
+    ),
+)
+
+
+def box_of(where: Where, layer: "Labels", cut: Cut | None, n_beside: int) -> Box | None:
+    """Return what part of a layer is meant; None if the viewer shows no plane of it.
+
+    Parameters
+    ----------
+    where
+        As a person says it.
+    layer
+        Of labels ``(z, y, x)``.
+    cut
+        The plane that is shown.
+    n_beside
+        Planes on both sides of it that count as in view.
+    """
+    whole = box_at((0, 0, 0), layer.data.shape)
+    if where is Where.ALL:
+        return whole
+    if cut is None:
+        return None
+    if where is Where.PLANE:
+        return cut.of(whole)
+    return cut.of(seen_box(layer, cut), n_beside)
+
+
+def island_at_cursor(
+    viewer: "ViewerModel", layer: "Labels", cut: Cut | None
+) -> "tuple[Tool, Box] | None":
+    """Return what gives the island under the mouse the selected label, and where.
+
+    In all planes, if the layer says that it is edited in 3-D; else in this one. None
+    if there is nothing to do.
+    """
+    place = layer.world_to_data(viewer.cursor.position[-layer.ndim :])
+    z, y, x = (round(float(at)) for at in place)
+    inside = all(0 <= at < n for at, n in zip((z, y, x), layer.data.shape, strict=True))
+    where = Where.ALL if layer.n_edit_dimensions == layer.ndim else Where.PLANE
+    box = box_of(where, layer, cut, 0)
+    if not inside or box is None:
+        return None
+    old = int(layer.data[z, y, x])
+    if old == layer.selected_label:
+        return None
+    return FillIsland((z, y, x), old, layer.selected_label), box

@@ -1,0 +1,287 @@
+"""The tools of the Correct dock, without a window."""
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
+from napari.utils.key_bindings import coerce_keybinding
+from qtpy.QtWidgets import QWidget
+
+from napari_meunet.labels.box import box_at
+from napari_meunet.plugin.docks.correct import CorrectWidget
+from napari_meunet.plugin.layers import labels_layer
+from napari_meunet.plugin.tools import OFFERS, Amount, Where, box_of
+from napari_meunet.plugin.view import Cut, seen_box, shown_cut
+
+SHAPE = (20, 24, 28)
+
+
+@pytest.fixture
+def store(tmp_path):
+    from napari_meunet.config import LabelClass
+    from napari_meunet.labels.store import LabelStore
+    from napari_meunet.volume.volume import Spacing, Volume
+
+    volume = Volume.from_array(np.zeros(SHAPE, np.uint8), Spacing((3, 2, 2), "test"))
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[5:15, 6:18, 7:20] = 1
+    labels[9:11, 9:12, 9:12] = 0  # a hole
+    labels[1, 1, 1] = 1  # an island
+    classes = (LabelClass(value=1, name="gut", color="#ff8800"),)
+    with LabelStore.create(tmp_path / "fly.meunet", volume, classes) as store:
+        store.write((0, 0, 0), labels)
+        yield store
+
+
+@pytest.fixture
+def viewer(store):
+    viewer = ViewerModel()
+    layer = viewer.add_layer(Layer.create(*labels_layer(store)))
+    layer.selected_label = 1
+    layer.mode = "paint"
+    viewer.dims.set_point(0, layer.data_to_world((10, 0, 0))[0])
+    yield viewer
+    viewer.layers.clear()
+
+
+@pytest.fixture
+def dock(viewer, qtbot):
+    widget = CorrectWidget(viewer)
+    qtbot.addWidget(widget)
+    return widget
+
+
+@pytest.fixture
+def box(dock):
+    return dock.tools
+
+
+def choose(box, title, where=None):
+    box.tool.setCurrentText(title)
+    if where is not None:
+        box.where.setCurrentText(where.value)
+
+
+def ended(qtbot, box):
+    qtbot.waitUntil(lambda: box.apply.isEnabled(), timeout=10_000)
+
+
+def press(viewer, key):
+    viewer.keymap[coerce_keybinding(key)](viewer)
+
+
+def visible(field):
+    return not field.isHidden()
+
+
+def test_a_plane_is_changed_and_undone(box, viewer, store, qtbot):
+    before = np.array(store.labels)
+    choose(box, "Fill holes", Where.PLANE)
+    box.apply.click()
+    ended(qtbot, box)
+    changed = store.labels != before
+    assert np.flatnonzero(changed.any((1, 2))).tolist() == [10]
+    assert (store.labels[10, 9:12, 9:12] == 1).all()
+    assert "9 voxels have changed" in box.result.text()
+    layer = viewer.layers[0]
+    assert layer.editable
+    assert layer.mode == "paint"
+    store.journal.undo()
+    np.testing.assert_array_equal(store.labels, before)
+
+
+def test_everywhere_means_all_planes(box, store, qtbot):
+    choose(box, "Fill holes", Where.ALL)
+    box.apply.click()
+    ended(qtbot, box)
+    assert (store.labels[5:15, 6:18, 7:20] == 1).all()
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.title)
+def test_every_tool_works_as_proposed(box, store, qtbot, offer):
+    for z in (5, 14):  # planes that a person has painted
+        store.editable()[z, 3, 3] = 1
+    for z in (9, 11):  # the planes beside the one that is shown
+        store.editable()[z, 7, 7] = 0
+    choose(box, offer.title)
+    before = np.array(store.labels)
+    box.apply.click()
+    ended(qtbot, box)
+    assert (store.labels != before).any(), box.result.text()
+    assert "undo takes it back" in box.result.text()
+
+
+def test_sizes_are_in_the_units_of_the_labels(box):
+    choose(box, "Grow")
+    assert (box.size.value(), box.size.suffix()) == (4.0, " um")
+    choose(box, "Remove small islands")
+    assert (box.size.value(), box.size.suffix()) == (1200.0, " um\N{SUPERSCRIPT THREE}")
+    assert visible(box.size)
+    assert not visible(box.into)
+    choose(box, "Merge")
+    assert visible(box.into)
+    assert not visible(box.size)
+
+
+def test_the_button_names_the_label(box, viewer, qtbot):
+    assert box.apply.text() == "Apply to gut"
+    viewer.layers[0].selected_label = 7
+    qtbot.waitUntil(lambda: box.apply.text() == "Apply to label 7")
+
+
+def test_only_what_matters_is_asked(box):
+    for offer in OFFERS:
+        choose(box, offer.title)
+        assert visible(box.size) == (offer.amount in (Amount.DISTANCE, Amount.VOLUME))
+        assert visible(box.where) == (len(offer.places) > 1)
+        assert not visible(box.n_beside)
+    choose(box, "Grow", Where.VIEW)
+    assert visible(box.n_beside)
+
+
+def test_keys_interpolate_copy_and_apply(box, viewer, store, qtbot):
+    editable = store.editable()
+    for z in (2, 4):
+        editable[z, 20:22, 20:22] = 1
+    press(viewer, "I")
+    ended(qtbot, box)
+    assert (store.labels[3, 20:22, 20:22] == 1).all()
+    viewer.dims.set_point(0, viewer.layers[0].data_to_world((5, 0, 0))[0])
+    press(viewer, "C")
+    ended(qtbot, box)
+    assert (store.labels[5, 20:22, 20:22] == 1).all()
+    assert not store.labels[5, 6:18, 7:19].any()  # the model's, as in plane 4
+    viewer.dims.set_point(0, viewer.layers[0].data_to_world((1, 0, 0))[0])
+    press(viewer, "Shift-C")
+    ended(qtbot, box)
+    assert (
+        np.argwhere(store.labels[1]).tolist() == np.argwhere(store.labels[2]).tolist()
+    )
+    choose(box, "Shrink", Where.ALL)
+    n = int((store.labels[:] == 1).sum())
+    press(viewer, "A")
+    ended(qtbot, box)
+    assert (store.labels[:] == 1).sum() < n
+
+
+def test_the_island_under_the_mouse_gets_the_label(box, viewer, store, qtbot):
+    layer = viewer.layers[0]
+    viewer.cursor.position = layer.data_to_world((10, 7, 8))
+    layer.selected_label = 3
+    press(viewer, "G")
+    ended(qtbot, box)
+    assert (store.labels[10] == 3).sum() == 12 * 13 - 9
+    assert not (np.delete(store.labels, 10, 0) == 3).any()
+    layer.n_edit_dimensions = 3
+    layer.selected_label = 0
+    viewer.cursor.position = layer.data_to_world((9, 7, 8))
+    press(viewer, "G")
+    ended(qtbot, box)
+    assert np.argwhere(store.labels[:9] == 1).tolist() == [[1, 1, 1]]
+    n_changes = store.journal.n_changes
+    for nowhere in ((9, 7, 8), (9, 7, 99)):  # nothing to do, and outside
+        viewer.cursor.position = layer.data_to_world(nowhere)
+        press(viewer, "G")
+    assert box.apply.isEnabled()
+    assert store.journal.n_changes == n_changes
+
+
+def test_what_cannot_be_is_said(box, viewer, store, qtbot):
+    layer = viewer.layers[0]
+    layer.selected_label = 0
+    box.apply.click()
+    assert "other than the background" in box.result.text()
+    layer.selected_label = 2
+    box.apply.click()  # interpolates
+    qtbot.waitUntil(lambda: "two planes" in box.result.text(), timeout=10_000)
+    ended(qtbot, box)
+    choose(box, "Merge")
+    box.into.setValue(3)
+    box.apply.click()
+    ended(qtbot, box)
+    assert "nothing to change" in box.result.text()
+    viewer.dims.ndisplay = 3
+    choose(box, "Grow", Where.PLANE)
+    box.apply.click()
+    assert "Show a plane" in box.result.text()
+    assert not store.journal.history.done
+
+
+def test_nobody_paints_or_undoes_while_a_tool_works(box, viewer, store, qtbot):
+    layer = viewer.layers[0]
+    store.editable()[0, 0, 0] = 1
+    choose(box, "Grow", Where.ALL)
+    box.apply.click()
+    assert not layer.editable
+    assert not box.apply.isEnabled()
+    press(viewer, "A")  # no second one
+    from napari_meunet.plugin.undo import step
+
+    step(layer, store.journal.undo)
+    ended(qtbot, box)
+    assert [stroke.tool for stroke in store.journal.history.done] == ["paint", "grow"]
+
+
+def test_a_stopped_tool_changes_nothing(box, viewer, store, qtbot, monkeypatch):
+    from napari_meunet.labels.tools import shapes
+
+    monkeypatch.setattr(shapes, "N_PLANES", 1)
+    before = np.array(store.labels)
+    choose(box, "Grow", Where.ALL)
+    box.apply.click()
+    box.row.cancel.click()
+    ended(qtbot, box)
+    if "Stopped" in box.result.text():  # it may have been faster
+        np.testing.assert_array_equal(store.labels, before)
+    assert viewer.layers[0].editable
+
+
+def test_the_layer_can_be_painted_on_when_the_dock_has_gone(viewer, store, qtbot):
+    window = QWidget()
+    qtbot.addWidget(window)
+    widget = CorrectWidget(viewer)
+    widget.setParent(window)
+    choose(widget.tools, "Grow", Where.ALL)
+    widget.tools.apply.click()
+    layer = viewer.layers[0]
+    assert not layer.editable
+    widget.setParent(None)  # as napari does
+    assert layer.editable
+    assert layer.mode == "paint"
+    assert not viewer.keymap
+
+
+def test_without_labels_there_is_nothing_to_use(box, viewer):
+    assert box.isEnabled()
+    viewer.layers.clear()
+    assert not box.isEnabled()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_boxes_follow_the_view(viewer, axis):
+    layer = viewer.layers[0]
+    order = [axis, *(i for i in range(3) if i != axis)]
+    viewer.dims.order = order
+    viewer.dims.set_point(axis, layer.data_to_world((4, 4, 4))[axis])
+    cut = shown_cut(viewer, layer)
+    assert cut == Cut(axis, 4)
+    layer.corner_pixels = np.array([[2, 3, 5], [9, 11, 40]])
+    expected = [slice(2, 10), slice(3, 12), slice(5, 28)]
+    expected[axis] = slice(0, SHAPE[axis])
+    assert seen_box(layer, cut) == tuple(expected)
+    expected[axis] = slice(0, 11)
+    assert box_of(Where.VIEW, layer, cut, 6) == tuple(expected)
+    whole = list(box_at((0, 0, 0), SHAPE))
+    whole[axis] = slice(4, 5)
+    assert box_of(Where.PLANE, layer, cut, 6) == tuple(whole)
+    assert box_of(Where.ALL, layer, None, 6) == box_at((0, 0, 0), SHAPE)
+
+
+def test_there_is_no_cut_in_3d_or_beside_the_volume(viewer):
+    layer = viewer.layers[0]
+    viewer.dims.ndisplay = 3
+    assert shown_cut(viewer, layer) is None
+    viewer.dims.ndisplay = 2
+    viewer.add_layer(Labels(np.zeros((9, 9, 9), int), translate=(-300, 0, 0)))
+    viewer.dims.set_point(0, -290)
+    assert shown_cut(viewer, layer) is None
