@@ -26,9 +26,9 @@ from napari_meunet.plugin.layers import (
     spacing_of,
     store_of,
     volume_of,
-    watch,
 )
 from napari_meunet.plugin.lazy import LazyPlanes, for_viewing
+from napari_meunet.plugin.watch import watch
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing, Volume
 

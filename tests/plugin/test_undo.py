@@ -7,9 +7,10 @@ from napari.layers import Labels, Layer
 from napari.utils.key_bindings import coerce_keybinding
 
 from napari_meunet.labels.box import box_at
-from napari_meunet.plugin.layers import labels_layer, watch
+from napari_meunet.plugin.layers import labels_layer
 from napari_meunet.plugin.undo import REDO, UNDO
 from napari_meunet.plugin.view import show_box
+from napari_meunet.plugin.watch import watch
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_a_full_disk_is_told_and_changes_nothing(store, layer, monkeypatch):
 
 def test_changes_that_were_restored_are_told(store, viewer, monkeypatch):
     told = []
-    monkeypatch.setattr("napari_meunet.plugin.layers.show_info", told.append)
+    monkeypatch.setattr("napari_meunet.plugin.watch.show_info", told.append)
     store.journal.n_restored = 12
     viewer.add_layer(Layer.create(*labels_layer(store)))
     assert told == [

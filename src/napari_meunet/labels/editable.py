@@ -1,6 +1,7 @@
 """Labels that napari paints on, larger than memory."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import (
     Box,
+    box_at,
     contains,
     extent,
     indexed_box,
@@ -65,6 +67,10 @@ class EditableLabels:
     ----------
     grouped
         Whether somebody says where strokes end.
+    is_hidden
+        Tells whether a viewer that asks for all voxels is not to have them: it would
+        read them to show them in 3-D, whatever their number. It gets one of background
+        for as long as it has nothing better to show.
     """
 
     def __init__(self, voxels: Voxels, journal: Journal) -> None:
@@ -75,6 +81,7 @@ class EditableLabels:
         self._n_writes = 0  # since the last stroke ended
         self._stroke_length: int | None = None  # in writes, where somebody has said it
         self.grouped = False
+        self.is_hidden: Callable[[], bool] = lambda: False
 
     @property
     def shape(self) -> Shape:
@@ -117,9 +124,11 @@ class EditableLabels:
             plane = np.asarray(self._voxels.labels[index]).view()
             plane.flags.writeable = False
             return plane
+        box = indexed_box(index, self.shape)
+        if isinstance(index, tuple) and box == self._whole and self.is_hidden():
+            return np.zeros((1, 1, 1), np.uint8)
         age = self._age  # before reading: what is done in between counts
         labels = np.array(self._voxels.labels[index])
-        box = indexed_box(index, self.shape)
         if box is not None and labels.size <= _REMEMBERED_READ:
             known = labels.reshape(extent(box)).copy()
             self._last_read.read = _Read(box, known, age)
@@ -151,6 +160,10 @@ class EditableLabels:
         finally:  # napari counts a write that was refused, too
             self._n_writes += 1
             self._end_if_complete()
+
+    @property
+    def _whole(self) -> Box:
+        return box_at((0, 0, 0), self.shape)
 
     @property
     def _age(self) -> tuple[int, int]:

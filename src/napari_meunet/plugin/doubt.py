@@ -1,7 +1,6 @@
 """Where the model is unsure: a heat map over scan and labels."""
 
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import CONFIDENCE_EDGE
 from napari_meunet.plugin.layers import AXES
+from napari_meunet.volume.lazy_array import LazyArray
 
 if TYPE_CHECKING:
     from napari_meunet.labels.store import LabelStore
@@ -22,7 +22,7 @@ _FOLDER = "meunet doubt"  # key in a layer's metadata
 
 
 @dataclass(frozen=True, eq=False)
-class Doubt:
+class Doubt(LazyArray):
     """How likely labels are to be wrong, 255 times: an array that is read as needed.
 
     Attributes
@@ -44,27 +44,11 @@ class Doubt:
         """Always uint8."""
         return np.dtype(np.uint8)
 
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        return self.confidence.ndim
-
-    @property
-    def size(self) -> int:
-        """Number of blocks."""
-        return prod(self.shape)
-
     def __getitem__(self, index: Any) -> NDArray[np.uint8]:
         """Read a part."""
         from napari_meunet.labels.confidence import doubt_of
 
         return doubt_of(np.asarray(self.confidence[index]))
-
-    def __array__(
-        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        """Read it whole."""
-        return np.asarray(self[:], dtype=dtype)
 
 
 def doubt_layer(store: "LabelStore") -> Image | None:

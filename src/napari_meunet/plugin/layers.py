@@ -8,21 +8,21 @@ run in worker threads, or where it is loaded already.
 import logging
 import weakref
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import napari
 import numpy as np
 import pint
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.notifications import show_error, show_info, show_warning
+from napari.utils.notifications import show_error, show_warning
 
 from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import is_labels_folder, labels_folder
 from napari_meunet.network.card import IntensityRule
-from napari_meunet.plugin.undo import use_journal
+from napari_meunet.plugin.overviews import in_3d
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,7 @@ def labels_layer(store: "LabelStore") -> LayerData:
     if not store.writable:
         return store.labels, attributes, "labels"
     data = store.editable()
+    data.is_hidden = partial(in_3d, store.shape)
     # layers that vanish without being removed, and the end of the process
     weakref.finalize(data, _let_go, store)
     return data, attributes, "labels"
@@ -232,50 +233,6 @@ def shown_plane(viewer: "ViewerModel", layer: Layer) -> int | None:
     if dims.ndim - len(AXES) in dims.displayed:
         return None
     return round(layer.world_to_data(dims.point)[0])
-
-
-def watch(viewer: "ViewerModel | None") -> None:
-    """See to stores when their layers come and go; repeating this changes nothing.
-
-    Parameters
-    ----------
-    viewer
-        None, where there is no window, is allowed.
-    """
-    if viewer is not None:
-        viewer.layers.events.inserted.connect(_welcome)
-        viewer.layers.events.removed.connect(_close)
-
-
-def watch_current_viewer() -> None:
-    """Watch the viewer in front: a reader is not told for which one it reads."""
-    watch(napari.current_viewer())
-
-
-def _welcome(event: Any) -> None:
-    layer = event.value
-    store = store_of(layer)
-    if store is None:
-        return
-    if not store.writable:
-        layer.editable = False
-        return
-    use_journal(layer, store.journal)
-    if n := store.journal.n_restored:
-        show_info(
-            f"{layer.name} was not closed last time. Changes restored from the "
-            f"journal: {n}"
-        )
-
-
-def _close(event: Any) -> None:
-    store = store_of(event.value)
-    if store is None:
-        return
-    try:
-        store.close()
-    except MeUNetError as error:  # the layer goes all the same
-        show_error(str(error))
 
 
 def _let_go(store: "LabelStore") -> None:

@@ -1,16 +1,17 @@
 """Lazy arrays as napari should read them."""
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_meunet.volume.lazy_array import LazyArray
+
 
 @dataclass(frozen=True)
-class LazyPlanes:
+class LazyPlanes(LazyArray):
     """A Dask array of whole planes that reads no more than what is shown.
 
     Dask itself would push a slice down into the reading of its chunks. For the arrays
@@ -34,16 +35,6 @@ class LazyPlanes:
     def dtype(self) -> np.dtype[Any]:
         """Data type of the voxels."""
         return self.array.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of voxels."""
-        return prod(self.shape)
 
     def __getitem__(self, index: Any) -> "LazyPlanes":
         """Return a part, still lazy: napari cuts out what is in view, then a plane."""

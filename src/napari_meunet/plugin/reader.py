@@ -9,8 +9,8 @@ from napari_meunet.plugin.layers import (
     holds_labels,
     labels_layers,
     scan_layers,
-    watch_current_viewer,
 )
+from napari_meunet.plugin.watch import watch_current_viewer
 from napari_meunet.volume.open import open_volume
 
 Path_ = str | Sequence[str]

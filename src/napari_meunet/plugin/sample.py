@@ -8,7 +8,8 @@ import tifffile
 
 from napari_meunet.atomic import replacing, writing
 from napari_meunet.labels.tiff import ome_calibration
-from napari_meunet.plugin.layers import LayerData, scan_layers, watch_current_viewer
+from napari_meunet.plugin.layers import LayerData, scan_layers
+from napari_meunet.plugin.watch import watch_current_viewer
 from napari_meunet.training.phantoms.phantom import make_phantom
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing

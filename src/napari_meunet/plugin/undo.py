@@ -13,6 +13,7 @@ from napari.layers import Labels
 from napari.utils.notifications import show_error
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.plugin.overviews import refresh
 from napari_meunet.plugin.view import show_box
 
 if TYPE_CHECKING:
@@ -68,4 +69,4 @@ def step(layer: Labels, act: "Callable[[], Stroke | None]") -> None:
     viewer = napari.current_viewer()
     if viewer is not None and layer in viewer.layers:
         show_box(viewer, layer, stroke.box)
-    layer.refresh()
+    refresh(layer)

@@ -7,7 +7,7 @@ import dask.array as da
 
 from napari_meunet.config import Shape
 from napari_meunet.volume.formats.planes import plane_chunks
-from napari_meunet.volume.reduced import ReducedPlanes
+from napari_meunet.volume.reduced import ReducedPlanes, reduced_shape
 from napari_meunet.volume.volume import Volume
 
 LARGEST_AXIS = 512
@@ -42,6 +42,14 @@ def pyramid(volume: Volume) -> list[da.Array]:
         level = Volume.from_array(planes, chunks=(min(depth, z), y, x))
         levels.append(level.data)
     return levels
+
+
+def coarsest_factors(shape: Shape) -> Shape:
+    """Return how many voxels, along (z, y, x), are one at the lowest level."""
+    factors = (1, 1, 1)
+    while max(reduced_shape(shape, factors)) > LARGEST_AXIS:
+        factors = _doubled(factors, shape)
+    return factors
 
 
 def _doubled(factors: Shape, shape: Shape) -> Shape:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_meunet.plugin.layers import watch
+from napari_meunet.plugin.watch import watch
 
 if TYPE_CHECKING:
     import napari

@@ -19,6 +19,7 @@ from napari_meunet.plugin.layers import (
     store_of,
     volume_of,
 )
+from napari_meunet.plugin.overviews import refresh
 from napari_meunet.plugin.segmentation import (
     Forecast,
     Run,
@@ -256,7 +257,7 @@ class SegmentWidget(Dock):
         self._job = None
         if self._labels is not None:
             for layer in (self._labels, *self._doubts(self._labels)):
-                layer.refresh(extent=False)
+                refresh(layer)
         if ending is Ending.COMPLETE:
             self.result.say_where("The labels are in", store.folder)
         elif ending is Ending.CANCELLED:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 
 from napari_meunet.plugin.jobs import Ending, Job
 from napari_meunet.plugin.layers import store_of
+from napari_meunet.plugin.overviews import refresh
 from napari_meunet.plugin.tools import (
     COPY_BACK,
     COPY_NEXT,
@@ -248,4 +249,4 @@ class ToolsBox(QGroupBox):
             self._held = None
             layer.editable = True
             layer.mode = mode
-            layer.refresh()
+            refresh(layer)

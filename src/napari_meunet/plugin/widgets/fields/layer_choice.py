@@ -6,6 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_meunet.plugin.doubt import is_doubt
+from napari_meunet.plugin.overviews import is_overview
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 class LayerChoice(QComboBox):
     """Lists the layers of one kind, the newest chosen until a person chooses.
 
-    What shows the doubt about labels is not among them.
+    What shows the doubt about labels, or stands in for them, is not among them.
 
     Parameters
     ----------
@@ -62,7 +63,8 @@ class LayerChoice(QComboBox):
         layers = [
             layer
             for layer in self._viewer.layers
-            if isinstance(layer, self._kind) and not is_doubt(layer)
+            if isinstance(layer, self._kind)
+            and not (is_doubt(layer) or is_overview(layer))
         ]
         new = [layer for layer in layers if layer not in listed]
         self._listed = layers

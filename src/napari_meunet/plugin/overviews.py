@@ -1,0 +1,99 @@
+"""Labels in 3-D: napari would read a volume whole, so a smaller one stands in for it.
+
+The layer that a person paints on is hidden as long as the viewer is in 3-D, if it is
+large; an overview is shown instead, as coarse as the scan is in 3-D.
+"""
+
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import numpy as np
+from napari.layers import Labels, Layer
+
+from napari_meunet.config import Shape
+
+if TYPE_CHECKING:
+    from napari.components import LayerList, ViewerModel
+
+    from napari_meunet.labels.tiff import LabelMap
+
+_STANDS_IN, _HAS = "meunet stands in for", "meunet overview"  # keys in metadata
+
+viewers: "WeakValueDictionary[int, ViewerModel]" = WeakValueDictionary()
+"""Those in which overviews are shown, by their `id`."""
+
+
+def in_3d(shape: Shape) -> bool:
+    """Tell whether a viewer in 3-D may ask for labels that are too large for that.
+
+    napari asks for them before it tells anybody that it shows 3-D.
+    """
+    from napari_meunet.volume.pyramid import coarsest_factors
+
+    is_large = coarsest_factors(shape) != (1, 1, 1)
+    return is_large and any(viewer.dims.ndisplay == 3 for viewer in viewers.values())
+
+
+def stand_in(viewer: "ViewerModel", layer: Labels, labels: "LabelMap") -> None:
+    """Show an overview instead of a layer that is seen; not if that is small.
+
+    Parameters
+    ----------
+    viewer
+        Is about to show 3-D.
+    layer
+        Of labels in a folder.
+    labels
+        Those labels.
+    """
+    from napari_meunet.labels.overview import Overview
+    from napari_meunet.volume.pyramid import coarsest_factors
+
+    factors = coarsest_factors(labels.shape)
+    if factors == (1, 1, 1) or not layer.visible or _HAS in layer.metadata:
+        return
+    overview = Overview(labels, factors)
+    active = viewer.layers.selection.active
+    layer.visible = False
+    shown = Labels(
+        overview,
+        name=f"{layer.name} in 3-D",
+        colormap=layer.colormap,
+        features=layer.features,
+        opacity=layer.opacity,
+        blending=layer.blending,
+        scale=np.multiply(layer.scale, factors),
+        translate=layer.data_to_world(overview.first),
+        axis_labels=layer.axis_labels,
+        units=layer.units,
+        metadata={_STANDS_IN: layer},
+    )
+    layer.metadata[_HAS] = shown
+    # or napari asks what is under the mouse, from a direction that it does not know yet
+    over, viewer.mouse_over_canvas = viewer.mouse_over_canvas, False
+    viewer.layers.insert(viewer.layers.index(layer) + 1, shown)
+    viewer.layers.selection.active = active
+    viewer.mouse_over_canvas = over
+    shown.editable = False
+
+
+def stand_down(layers: "LayerList", layer: Labels) -> None:
+    """Show a layer itself again, if something stood in for it and it is still there."""
+    overview = layer.metadata.pop(_HAS, None)
+    if overview is None:
+        return
+    if overview in layers:  # a person may have removed it
+        layers.remove(overview)
+    if layer in layers:
+        layer.visible = True
+
+
+def is_overview(layer: Layer) -> bool:
+    """Tell whether a layer stands in for another one; it is nothing to work on."""
+    return _STANDS_IN in layer.metadata
+
+
+def refresh(layer: Layer) -> None:
+    """Draw a layer anew, or what stands in for it."""
+    overview = layer.metadata.get(_HAS)
+    (layer if overview is None else overview).refresh(extent=False)
