@@ -7,23 +7,38 @@ Run ``python docs/make_picture.py docs/images`` where there is a display, or put
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import napari
+import numpy as np
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
+
+from napari_meunet.plugin.sample import FOLDER, SEED, SHAPE
+from napari_meunet.training.phantoms.phantom import make_phantom
 
 PLUGIN = "napari-meunet"
 
 
 def main(folder: Path) -> None:
-    """Write ``segment.png`` and ``correct.png`` into a folder."""
-    with tempfile.TemporaryDirectory() as samples:
-        os.environ["NAPARI_MEUNET_SAMPLES"] = samples
-        viewer = napari.Viewer()
-        viewer.window.resize(1400, 900)
+    """Write ``segment.png``, ``correct.png`` and ``train.png`` into a folder."""
+    with window() as viewer:
         picture_segment(viewer, folder / "segment.png")
         picture_correct(viewer, folder / "correct.png")
+    with window() as viewer:
+        picture_train(viewer, folder / "train.png")
+
+
+@contextmanager
+def window() -> Iterator[napari.Viewer]:
+    """Open napari, with samples that nobody has labelled."""
+    with tempfile.TemporaryDirectory() as samples:
+        os.environ[FOLDER] = samples
+        viewer = napari.Viewer()
+        viewer.window.resize(1400, 900)
+        yield viewer
         viewer.close()
 
 
@@ -52,6 +67,37 @@ def picture_correct(viewer: napari.Viewer, path: Path) -> None:
         correct.reviewed.click()
     paint_beside(viewer, labels)
     shoot(viewer, path)
+
+
+def picture_train(viewer: napari.Viewer, path: Path) -> None:
+    """Paint nine planes, and train on them for a while."""
+    _, train = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
+    viewer.open_sample(PLUGIN, "synthetic-fly")
+    train.form.classes.setText("gut, ovary")
+    train.paint.click()
+    wait_until(lambda: train.form.labels.layer is not None)
+    paint_planes(viewer, train)
+    train.form.options.length.value = "a quick look"
+    train.train.click()
+    wait_until(lambda: train.progress.bar.value() > 0.6 * train.progress.bar.maximum())
+    train.result.hide()
+    shoot(viewer, path)
+    train.pause.click()
+    wait_until(lambda: "Paused" in train.result.text())
+
+
+def paint_planes(viewer: napari.Viewer, train: QWidget) -> None:
+    """Paint three planes a class as they are, and three without any."""
+    truth = make_phantom(SHAPE, SEED).labels
+    labels = train.form.labels.layer
+    planes = [np.flatnonzero((truth == value).any((1, 2))) for value in (1, 2)]
+    for z in np.quantile(planes, (0.1, 0.5, 0.9), axis=1).astype(int).ravel():
+        labels.data[z] = truth[z]
+    labels.refresh()
+    for z in np.quantile(np.flatnonzero(~truth.any((1, 2))), (0.1, 0.5, 0.9)):
+        viewer.dims.set_current_step(0, int(z))
+        train.form.empty.click()
+    viewer.dims.set_current_step(0, int(np.median(planes[0])))
 
 
 def paint_beside(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:

@@ -377,3 +377,147 @@ def test_a_disk_too_full_to_write_anew_keeps_nobody_out(store, labels, monkeypat
     with LabelStore.open(store.folder) as again:
         again.journal.undo()
         assert np.all(again.labels[:] == 2)
+
+
+def grow(store, place, value=1):
+    """Let a tool set a voxel."""
+    box = box_at(place, (1, 1, 1))
+    changed, block = np.ones((1, 1, 1), bool), np.full((1, 1, 1), value, np.uint8)
+    store.journal.record(store._voxels.edit(box, changed, block), "grow")
+
+
+def stopped(store, *places):
+    """Let a tool set voxels and not come to its end."""
+    with pytest.raises(InterruptedError), store.journal.whole_stroke("grow"):
+        for place in places:
+            grow(store, place)
+        raise InterruptedError
+
+
+def test_a_tool_makes_one_stroke(store, labels):
+    with store.journal.whole_stroke("grow"):
+        for x in range(3):
+            grow(store, (0, 0, x))
+            store.journal.end_stroke()  # says somebody else
+    assert [s.n_voxels for s in store.journal.history.done] == [3]
+    store.close()
+    again = LabelStore.open(store.folder)
+    assert [s.n_voxels for s in again.journal.history.done] == [3]
+    assert [
+        box[2].start for box in again.journal.boxes(again.journal.history.done[0])
+    ] == [0, 1, 2]
+    again.journal.undo()
+    assert np.all(again.labels[:] == 2)
+    again.close()
+
+
+def test_a_tool_that_does_not_come_to_its_end_leaves_nothing(store, labels):
+    labels[0, 0, 0] = 1
+    labels[0, 0, 1] = 1
+    store.journal.undo()
+    before = files(store)
+    stopped(store, (0, 0, 0), (3, 3, 3))
+    assert files(store) == before
+    assert [s.n_voxels for s in store.journal.history.done] == [1]
+    store.close()
+    with LabelStore.open(store.folder) as again:
+        assert files(again) == before
+        again.journal.redo()  # what was undone before can be done again
+        assert again.labels[0, 0, :2].tolist() == [1, 1]
+        assert again.journal.redo() is None
+
+
+def test_a_tool_that_does_nothing_is_not_in_the_journal(store, labels):
+    size = (store.folder / "journal").stat().st_size
+    with store.journal.whole_stroke("grow"):
+        pass
+    stopped(store)
+    assert (store.folder / "journal").stat().st_size == size
+
+
+def test_a_process_that_dies_while_a_tool_works_leaves_nothing_of_it(
+    store, labels, tmp_path
+):
+    labels[0, 0, 0] = 1
+    before = files(store)
+    with store.journal.whole_stroke("grow"):
+        grow(store, (2, 2, 2))
+        grow(store, (3, 3, 3))
+        with died(store, tmp_path) as again:
+            assert files(again) == before
+            assert [s.tool for s in again.journal.history.done] == ["paint"]
+        with LabelStore.open(again.folder) as later:
+            assert files(later) == before
+            assert later.journal.n_restored == 0
+    with died(store, tmp_path) as again:
+        assert [s.tool for s in again.journal.history.done] == ["paint", "grow"]
+        assert again.labels[2, 2, 2] == again.labels[3, 3, 3] == 1
+
+
+def test_nobody_else_changes_anything_while_a_tool_works(store, labels):
+    labels[0, 0, 0] = 1
+    with store.journal.whole_stroke("grow"):
+        grow(store, (2, 2, 2))
+        with pytest.raises(MeUNetError, match="one tool at a time"):
+            labels[1, 1, 1] = 1
+        for act in (store.journal.undo, store.journal.redo):
+            with pytest.raises(MeUNetError, match="one tool at a time"):
+                act()
+        with (
+            pytest.raises(MeUNetError, match="while 'grow' works"),
+            store.journal.whole_stroke("smooth"),
+        ):
+            pass
+        grow(store, (2, 2, 3))
+    assert store.labels[1, 1, 1] == 2
+    assert [s.n_voxels for s in store.journal.history.done] == [1, 2]
+    labels[1, 1, 1] = 1
+
+
+@pytest.mark.parametrize("comes_to_its_end", [False, True])
+def test_a_model_that_overwrites_meanwhile_is_a_stroke_of_its_own(
+    store, labels, comes_to_its_end
+):
+    labels[4, 4, 4] = 1
+    plane = np.full((1, *SHAPE[1:]), 3, np.uint8)
+    if comes_to_its_end:
+        with store.journal.whole_stroke("grow"):
+            grow(store, (0, 0, 0))
+            store.write((4, 0, 0), plane, overwrite_corrected=True)
+            grow(store, (0, 0, 1))
+        tools = ["paint", "grow", "model"]
+    else:
+        with pytest.raises(InterruptedError), store.journal.whole_stroke("grow"):
+            grow(store, (0, 0, 0))
+            store.write((4, 0, 0), plane, overwrite_corrected=True)
+            grow(store, (0, 0, 1))
+            raise InterruptedError
+        tools = ["paint", "model"]
+    assert [s.tool for s in store.journal.history.done] == tools
+    assert (store.labels[0, 0, :2] == 1).all() == comes_to_its_end
+    assert store.labels[4, 4, 4] == 3
+    store.close()
+    with LabelStore.open(store.folder) as again:
+        assert [s.tool for s in again.journal.history.done] == tools
+        for _ in tools:
+            again.journal.undo()
+        assert (again.labels[:4] == 2).all()
+        assert (again.labels[4] == 3).all()
+
+
+def test_what_a_person_does_after_a_tool_that_could_not_be_dropped_stays(
+    store, labels, monkeypatch
+):
+    def full(*_):
+        raise MeUNetError("the disk must have room, got none")
+
+    with pytest.raises(MeUNetError, match="room"), store.journal.whole_stroke("grow"):
+        grow(store, (0, 0, 0))
+        monkeypatch.setattr(store.journal._records, "append", full)
+        raise InterruptedError
+    monkeypatch.undo()
+    labels[0, 0, 0] = 3
+    store.close()
+    with LabelStore.open(store.folder) as again:
+        assert again.labels[0, 0, 0] == 3
+        assert [s.tool for s in again.journal.history.done] == ["grow", "paint"]

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import extent
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.volume.volume import Volume
@@ -103,6 +104,45 @@ class Editing(RuleBasedStateMachine):
         if is_last:
             self.labels.end_stroke(self.n_writes)
             self.stroke_is_open, self.n_writes = False, 0
+
+    @rule(box=boxes, seed=seeds, end=st.sampled_from(["comes", "cancelled", "dies"]))
+    def use_a_tool(self, box, seed, end):
+        """Two edits of one stroke, or none."""
+        rng = np.random.default_rng(seed)
+        halves = slice(box[0].start, box[0].start + 1), box[0]
+        before = self.twin.remember()
+        stroke = None
+        self.stroke_is_open = False
+        try:
+            with self.store.journal.whole_stroke("tool"):
+                for half in halves:
+                    place = half, box[1], box[2]
+                    old = np.array(self.store.labels[place])
+                    new = rng.integers(0, 4, old.shape, dtype=np.uint8)
+                    changed = new != old
+                    if changed.any():
+                        edit = self.store._voxels.edit(place, changed, new)
+                        self.store.journal.record(edit, "tool")
+                        self.twin.mine[place][changed] = new[changed]
+                        self.twin.corrected[place][changed] = True
+                        stroke = before, self.twin.remember()
+                if end == "dies":
+                    self.move(b"")
+                    raise InterruptedError
+                if end == "cancelled":
+                    raise InterruptedError
+        except InterruptedError:
+            self.twin.recall(before)
+            if end == "dies":
+                self.reopen()
+            return
+        except MeUNetError:  # the tool of the process that has died
+            self.twin.recall(before)
+            self.reopen()
+            return
+        if stroke is not None:
+            self.done.append(stroke)
+            self.undone.clear()
 
     @rule(n=st.integers(1, 3))
     def undo(self, n):

@@ -31,6 +31,9 @@ class Kind(IntEnum):
     UNDO = 2  # a stroke was undone
     REDO = 3  # it was done again
     SYNCED = 4  # the voxels on the disk hold what so many entries say
+    BEGIN = 5  # a tool begins a stroke, which counts only if it comes to its end
+    END = 6  # it has come to its end
+    DROP = 7  # it did not, and its edits were taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,11 @@ class Entry:
         """Where the edit lies."""
         values = _EDIT.unpack_from(self.packed)
         return box_at(values[:3], values[3:6])
+
+    def goes_on_after(self, number: int) -> bool:
+        """Tell whether a person's edit is of another stroke than that of a number."""
+        becomes_corrected: bool = _EDIT.unpack_from(self.packed)[7]
+        return becomes_corrected and self.number != number
 
     @property
     def n_voxels(self) -> int:

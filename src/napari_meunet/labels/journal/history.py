@@ -53,15 +53,22 @@ class History:
         self.undone: list[Stroke] = []
 
     def add(self, stroke: Stroke, place: int, box: Box, n_voxels: int) -> None:
-        """Add an edit to a stroke: to the last one if it has the same number."""
-        self.undone.clear()
-        if not self.done or self.done[-1].number != stroke.number:
+        """Add an edit to the stroke of that number, or to a new one."""
+        known = self.find(stroke.number)
+        if known is None:
+            known = stroke
             self.done.append(stroke)
             del self.done[:-MOST_STROKES]
-        last = self.done[-1]
-        last.box = hull(last.box, box)
-        last.n_voxels += n_voxels
-        last.places.append(place)
+        known.box = hull(known.box, box)
+        known.n_voxels += n_voxels
+        known.places.append(place)
+
+    def find(self, number: int) -> Stroke | None:
+        """Return the stroke of that number, None if it is not done."""
+        for stroke in reversed(self.done):  # it is one of the last
+            if stroke.number == number:
+                return stroke
+        return None
 
     def undo(self) -> None:
         """Move the last stroke to those that are undone."""

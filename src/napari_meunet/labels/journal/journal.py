@@ -1,13 +1,15 @@
 """The journal of a labels folder: what was done, on disk before it happens."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from threading import Lock
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import Box
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.entry import Entry, Kind, packed, unpacked
 from napari_meunet.labels.journal.history import History, Stroke
@@ -23,6 +25,22 @@ MOST_UNSYNCED = 1000
 
 MOST_WASTED = 1000
 """Entries that nobody needs any more before the journal is written anew."""
+
+
+BACK = (Kind.UNDO, Kind.DROP)
+"""Changes that take edits back."""
+
+Change = tuple[Kind, tuple[int, ...]]
+"""Its kind, and the places of its edits in the order in which they were made."""
+
+
+@dataclass(slots=True)
+class _WholeStroke:
+    """The stroke of a tool that is at work."""
+
+    tool: str
+    number: int
+    has_begun: bool = False
 
 
 class Journal:
@@ -50,7 +68,7 @@ class Journal:
     n_changes
         How many edits, undos and redos it holds.
     n_steps
-        How many undos and redos there were since it was opened.
+        How many undos, redos and strokes of tools there were since it was opened.
     n_restored
         How many edits, undos and redos were repeated when it was opened.
 
@@ -67,6 +85,7 @@ class Journal:
         self._flushing = Lock()
         self._closing = False
         self._stroke_is_open = False
+        self._whole: _WholeStroke | None = None
         self.history = History()
         self.n_changes = self._n_synced = self._last_number = 0
         self.n_steps = 0
@@ -92,12 +111,79 @@ class Journal:
             If the disk is full, or fails; nothing has changed then.
         """
         with self._voxels.lock:
-            if not self._joins(tool):
-                self._last_number += 1
-            entry = Entry(Kind.EDIT, self._last_number, _now(), tool, packed(edit))
-            self._add(entry, self._append(entry))
+            number = self._number_for(edit, tool)
+            entry = Entry(Kind.EDIT, number, _now(), tool, packed(edit))
+            place = self._append(entry)
+            self._last_number = max(self._last_number, number)
+            if self._whole is None:
+                self.history.undone.clear()
+            self._add(entry, place)
             self._stroke_is_open = True
             self._voxels.apply(edit)
+
+    @contextmanager
+    def whole_stroke(self, tool: str) -> Iterator[None]:
+        """Make all edits of a tool one stroke, or none if it does not come to its end.
+
+        A person cannot change anything meanwhile, nor undo. If the process dies, the
+        edits are taken back when the labels are opened next.
+
+        Raises
+        ------
+        MeUNetError
+            If another tool is at work, or the disk is full.
+        """
+        with self._voxels.lock:
+            if self._whole is not None:
+                raise _busy(self._whole.tool)
+            self.end_stroke()
+            self.n_steps += 1
+            self._whole = _WholeStroke(tool, self._last_number + 1)
+            self._last_number += 1
+        try:
+            yield
+        except BaseException:
+            self._end_whole(Kind.DROP)
+            raise
+        self._end_whole(Kind.END)
+
+    def _end_whole(self, kind: Kind) -> None:
+        with self._voxels.lock:
+            whole, self._whole = self._whole, None
+            self.end_stroke()
+            self.n_steps += 1
+            if whole is None or not whole.has_begun:
+                return
+            if kind is Kind.DROP:
+                self._drop(whole.number)
+            else:
+                self._append(Entry(kind, whole.number, _now()), is_change=False)
+                self.history.undone.clear()
+
+    def _drop(self, number: int) -> None:
+        """Take back what a tool has done, as if it never had."""
+        stroke = self.history.find(number)
+        if stroke is None:
+            return
+        self._append(Entry(Kind.DROP, number, _now()))
+        self.history.done.remove(stroke)
+        self._change(Kind.DROP, self._records.at(_in_order(Kind.DROP, stroke.places)))
+
+    def _number_for(self, edit: Edit, tool: str) -> int:
+        """Return the stroke that an edit belongs to; begin that of a tool."""
+        whole = self._whole
+        if whole is not None and tool == whole.tool:
+            if not whole.has_begun:
+                self._append(Entry(Kind.BEGIN, whole.number, _now()), is_change=False)
+                whole.has_begun = True
+            return whole.number
+        if whole is not None and edit.becomes_corrected:
+            raise _busy(whole.tool)
+        return self._last_number + (0 if self._joins(tool) else 1)
+
+    def boxes(self, stroke: Stroke) -> list[Box]:
+        """Return where the edits of a stroke lie, in their order."""
+        return [Entry.from_bytes(edit).box for edit in self._records.at(stroke.places)]
 
     def end_stroke(self) -> None:
         """Let the next edit begin a new stroke."""
@@ -131,6 +217,8 @@ class Journal:
     ) -> Stroke | None:
         """Undo or redo the last of some strokes, which `move` notes in the history."""
         with self._voxels.lock:
+            if self._whole is not None:
+                raise _busy(self._whole.tool)
             self.end_stroke()
             if not strokes:
                 return None
@@ -168,43 +256,67 @@ class Journal:
             self._records.close()
 
     def _open(self) -> None:
-        unsynced = self._read()
+        unsynced, unfinished = self._read()
         self.n_restored = len(unsynced)
         for kind, places in unsynced:
             self._change(kind, self._records.at(_in_order(kind, places)))
+        self._drop(unfinished)
         self.flush()
         strokes = (*self.history.done, *self.history.undone)
         n_needed = sum(len(stroke.places) for stroke in strokes)
         if self.n_changes - n_needed > MOST_WASTED:
             self._compact()
-            self._read()
+            self._read()  # what is left has come to its end
 
-    def _read(self) -> list[tuple[Kind, tuple[int, ...]]]:
-        """Read the history, and return the changes that may not be in the voxels.
+    def _read(self) -> tuple[list[Change], int]:
+        """Read the history.
 
-        Of each of them: its kind, and the places of its edits in their order.
+        Returns
+        -------
+        changes
+            That may not be in the voxels.
+        unfinished
+            Number of a tool's stroke that did not come to its end; 0 if there is none.
         """
         self.history = History()
-        self.n_changes = self._n_synced = self._last_number = 0
-        changes: list[tuple[Kind, tuple[int, ...]]] = []
+        self.n_changes = self._n_synced = self._last_number = unfinished = 0
+        changes: list[Change] = []
         for place, record in self._records:
             entry = Entry.from_bytes(record)
             if entry.kind is Kind.SYNCED:
                 del changes[: entry.number - self._n_synced]
                 self._n_synced = entry.number
                 continue
-            self.n_changes += 1
-            if entry.kind is Kind.EDIT:
-                self._last_number = entry.number
-                self._add(entry, place)
-                changes.append((entry.kind, (place,)))
-            elif entry.kind is Kind.UNDO:
-                self.history.undo()
-                changes.append((entry.kind, tuple(self.history.undone[-1].places)))
-            else:
-                self.history.redo()
-                changes.append((entry.kind, tuple(self.history.done[-1].places)))
-        return changes
+            self._last_number = max(self._last_number, entry.number)
+            if entry.kind is Kind.BEGIN:
+                unfinished = entry.number
+                continue
+            if entry.kind is not Kind.EDIT or entry.goes_on_after(unfinished):
+                unfinished = 0
+            if unfinished == 0 and entry.kind in (Kind.EDIT, Kind.END):
+                self.history.undone.clear()
+            if entry.kind is not Kind.END:
+                self.n_changes += 1
+                changes.append((entry.kind, self._took_in(entry, place)))
+        return changes, unfinished
+
+    def _took_in(self, entry: Entry, place: int) -> tuple[int, ...]:
+        """Note a change in the history, and return the places of its edits."""
+        history = self.history
+        if entry.kind is Kind.EDIT:
+            self._add(entry, place)
+            return (place,)
+        if entry.kind is Kind.UNDO:
+            history.undo()
+            return tuple(history.undone[-1].places)
+        if entry.kind is Kind.REDO:
+            history.redo()
+            return tuple(history.done[-1].places)
+        stroke = history.find(entry.number)
+        if stroke is None:
+            raise ValueError(f"stroke {entry.number} is dropped and was not made")
+        history.done.remove(stroke)
+        return tuple(stroke.places)
 
     def _compact(self) -> None:
         """Write the journal anew, without strokes that nobody can undo or redo."""
@@ -222,13 +334,13 @@ class Journal:
         """Tell whether an edit by a tool belongs to the last stroke."""
         return self._stroke_is_open and self.history.done[-1].tool == tool
 
-    def _append(self, entry: Entry) -> int:
+    def _append(self, entry: Entry, *, is_change: bool = True) -> int:
         self._voxels.require_writable()
         if self._closing:
             raise self._voxels.not_writable()
         self._keeper.require_health()
         place = self._records.append(entry.to_bytes())
-        self.n_changes += 1
+        self.n_changes += is_change
         self._keeper.ask()
         return place
 
@@ -238,7 +350,7 @@ class Journal:
 
     def _change(self, kind: Kind, records: Iterable[bytes]) -> None:
         """Make edits, or take them back, whatever part of that was done before."""
-        act = self._voxels.revert if kind is Kind.UNDO else self._voxels.apply
+        act = self._voxels.revert if kind in BACK else self._voxels.apply
         for record in records:
             act(unpacked(Entry.from_bytes(record).packed))
 
@@ -250,7 +362,14 @@ class Journal:
 
 def _in_order(kind: Kind, places: Sequence[int]) -> Iterable[int]:
     """Return the places of edits in the order in which a change goes through them."""
-    return reversed(places) if kind is Kind.UNDO else places
+    return reversed(places) if kind in BACK else places
+
+
+def _busy(tool: str) -> MeUNetError:
+    return MeUNetError(
+        f"labels can be changed by one tool at a time, got another one while {tool!r} "
+        "works; wait for its end, or cancel it"
+    )
 
 
 def _now() -> datetime:
