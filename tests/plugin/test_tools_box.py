@@ -103,6 +103,7 @@ def test_every_tool_works_as_proposed(box, store, qtbot, offer):
         store.editable()[z, 3, 3] = 1
     for z in (9, 11):  # the planes beside the one that is shown
         store.editable()[z, 7, 7] = 0
+    box.into.setValue(2)
     choose(box, offer.title)
     before = np.array(store.labels)
     box.apply.click()
@@ -129,6 +130,14 @@ def test_the_button_names_the_label(box, viewer, qtbot):
     qtbot.waitUntil(lambda: box.apply.text() == "Apply to label 7")
 
 
+def test_a_proposed_distance_is_no_less_than_its_voxels(box, store):
+    from napari_meunet.volume.volume import Spacing
+
+    store.set_spacing(Spacing((2.95221, 2.95221, 2.95221), "test"))
+    choose(box, "Grow")
+    assert 2 * 2.95221 <= box.size.value() < 2 * 2.95221 + 1e-3
+
+
 def test_only_what_matters_is_asked(box):
     for offer in OFFERS:
         choose(box, offer.title)
@@ -143,6 +152,7 @@ def test_keys_interpolate_copy_and_apply(box, viewer, store, qtbot):
     editable = store.editable()
     for z in (2, 4):
         editable[z, 20:22, 20:22] = 1
+    viewer.dims.set_point(0, viewer.layers[0].data_to_world((3, 0, 0))[0])
     press(viewer, "I")
     ended(qtbot, box)
     assert (store.labels[3, 20:22, 20:22] == 1).all()
@@ -174,7 +184,7 @@ def test_the_island_under_the_mouse_gets_the_label(box, viewer, store, qtbot):
     assert not (np.delete(store.labels, 10, 0) == 3).any()
     layer.n_edit_dimensions = 3
     layer.selected_label = 0
-    viewer.cursor.position = layer.data_to_world((9, 7, 8))
+    viewer.dims.set_point(0, layer.data_to_world((9, 0, 0))[0])  # the mouse stays
     press(viewer, "G")
     ended(qtbot, box)
     assert np.argwhere(store.labels[:9] == 1).tolist() == [[1, 1, 1]]
@@ -222,33 +232,103 @@ def test_nobody_paints_or_undoes_while_a_tool_works(box, viewer, store, qtbot):
     assert [stroke.tool for stroke in store.journal.history.done] == ["paint", "grow"]
 
 
-def test_a_stopped_tool_changes_nothing(box, viewer, store, qtbot, monkeypatch):
-    from napari_meunet.labels.tools import shapes
+@pytest.fixture
+def slow(monkeypatch):
+    """Let a tool stop after its first change, until it is told to go on."""
+    import threading
 
-    monkeypatch.setattr(shapes, "N_PLANES", 1)
+    from napari_meunet.labels.tools.canvas import Canvas
+    from napari_meunet.plugin import jobs
+
+    has_changed, goes_on = threading.Event(), threading.Event()
+    write = Canvas.write
+
+    def write_slowly(self, box, before, after):
+        write(self, box, before, after)
+        if (before != after).any():
+            has_changed.set()
+            assert goes_on.wait(10)
+
+    monkeypatch.setattr(Canvas, "write", write_slowly)
+    monkeypatch.setattr(jobs, "YIELD_SECONDS", 0)
+    yield has_changed, goes_on
+    goes_on.set()
+
+
+def test_a_stopped_tool_changes_nothing(box, viewer, store, qtbot, slow):
+    has_changed, goes_on = slow
     before = np.array(store.labels)
-    choose(box, "Grow", Where.ALL)
+    choose(box, "Merge", Where.ALL)
+    box.into.setValue(2)
     box.apply.click()
+    assert has_changed.wait(10)
+    assert (store.labels != before).any()
     box.row.cancel.click()
+    goes_on.set()
     ended(qtbot, box)
-    if "Stopped" in box.result.text():  # it may have been faster
-        np.testing.assert_array_equal(store.labels, before)
-    assert viewer.layers[0].editable
+    assert "Stopped; nothing has changed" in box.result.text()
+    np.testing.assert_array_equal(store.labels, before)
+    assert not store.journal.history.done
+    qtbot.waitUntil(lambda: viewer.layers[0].editable)
 
 
-def test_the_layer_can_be_painted_on_when_the_dock_has_gone(viewer, store, qtbot):
+def test_a_tool_that_ends_before_it_is_stopped_says_so(
+    box, store, qtbot, slow, monkeypatch
+):
+    has_changed, goes_on = slow
+    monkeypatch.setattr("napari_meunet.plugin.jobs.YIELD_SECONDS", 99)
+    choose(box, "Merge", Where.PLANE)  # one change
+    box.into.setValue(2)
+    box.apply.click()
+    assert has_changed.wait(10)
+    box.row.cancel.click()  # too late
+    goes_on.set()
+    ended(qtbot, box)
+    assert "undo takes it back" in box.result.text()
+    assert (store.labels[10] == 2).any()
+
+
+def test_when_the_dock_goes_the_tool_stops_before_anybody_paints(
+    viewer, store, qtbot, slow
+):
+    has_changed, goes_on = slow
     window = QWidget()
     qtbot.addWidget(window)
-    widget = CorrectWidget(viewer)
-    widget.setParent(window)
-    choose(widget.tools, "Grow", Where.ALL)
-    widget.tools.apply.click()
+    dock = CorrectWidget(viewer)
+    dock.setParent(window)
+    before = np.array(store.labels)
+    choose(dock.tools, "Merge", Where.ALL)
+    dock.tools.into.setValue(2)
+    dock.tools.apply.click()
     layer = viewer.layers[0]
-    assert not layer.editable
-    widget.setParent(None)  # as napari does
-    assert layer.editable
-    assert layer.mode == "paint"
+    assert has_changed.wait(10)
+    dock.setParent(None)  # as napari does
+    qtbot.wait(50)
     assert not viewer.keymap
+    assert not layer.editable
+    goes_on.set()
+    qtbot.waitUntil(lambda: layer.editable)
+    assert layer.mode == "paint"
+    np.testing.assert_array_equal(store.labels, before)
+
+
+def test_a_layer_that_goes_meanwhile_is_as_before_when_it_comes_again(
+    box, viewer, store, qtbot, slow
+):
+    from napari_meunet.labels.store import LabelStore
+
+    has_changed, goes_on = slow
+    before = np.array(store.labels)
+    choose(box, "Merge", Where.ALL)
+    box.into.setValue(2)
+    box.apply.click()
+    assert has_changed.wait(10)
+    viewer.layers.clear()  # which closes the store
+    goes_on.set()
+    qtbot.waitUntil(lambda: "must be open for writing" in box.result.text())
+    with LabelStore.open(store.folder) as again:
+        np.testing.assert_array_equal(again.labels, before)
+        assert not again.journal.history.done
 
 
 def test_without_labels_there_is_nothing_to_use(box, viewer):
@@ -271,6 +351,8 @@ def test_boxes_follow_the_view(viewer, axis):
     assert seen_box(layer, cut) == tuple(expected)
     expected[axis] = slice(0, 11)
     assert box_of(Where.VIEW, layer, cut, 6) == tuple(expected)
+    layer.corner_pixels = np.array([[19, 23, 27], [19, 23, 27]])  # out of view
+    assert box_of(Where.VIEW, layer, cut, 6) is None
     whole = list(box_at((0, 0, 0), SHAPE))
     whole[axis] = slice(4, 5)
     assert box_of(Where.PLANE, layer, cut, 6) == tuple(whole)

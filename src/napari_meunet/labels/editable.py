@@ -208,7 +208,7 @@ class EditableLabels:
     ) -> None:
         """Write what differs between `block` and what was `known` before."""
         voxels = self._voxels
-        voxels.require_room(3 * block.size)
+        voxels.require_room_in(box)
         with voxels.lock:
             before = np.asarray(voxels.labels[box]) if known is None else known
             changed = block != before

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_meunet.atomic import flush_to_disk, replacing, writing
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box
+from napari_meunet.labels.box import Box, extent
 from napari_meunet.labels.confidence import Confidence, confidence_bytes
 from napari_meunet.labels.corrected import Corrected, corrected_bytes
 from napari_meunet.labels.edit import Edit
@@ -26,6 +26,9 @@ from napari_meunet.labels.tiff import (
     require_room,
 )
 from napari_meunet.volume.volume import Spacing
+
+PAGE = 4096
+"""Bytes that a disk holds together, at least so many on common file systems."""
 
 
 class Voxels:
@@ -134,6 +137,22 @@ class Voxels:
         files = _tiff(self._folder), _mask(self._folder), _model(self._folder)
         holes = sum(map(hole_bytes, files))
         require_room(self._folder, min(n_bytes + RESERVE, holes))
+
+    def require_room_in(self, box: Box) -> None:
+        """Refuse to write a box into holes that the disk has no room for.
+
+        A disk fills holes page by page, so that a box that is thin along x may take
+        many times its voxels.
+
+        Raises
+        ------
+        MeUNetError
+            If the labels cannot be written, or the disk is full.
+        """
+        n_planes, n_rows, n = extent(box)
+        width = self.labels.shape[2]
+        rows = min(n_rows * (n + 2 * PAGE), (n_rows - 1) * width + n + 2 * PAGE)
+        self.require_room(2 * n_planes * rows)
 
     def require_block(self, start: Shape, block: NDArray[np.uint8]) -> None:
         """Refuse a block that is no labels, or that the disk has no room for.

@@ -94,6 +94,10 @@ class Job(QObject):
         self._timer.start()
         self._worker.start()
 
+    def when_over(self, act: Callable[[], None]) -> None:
+        """Have something done when the work is over, be the owner there or gone."""
+        self._worker.finished.connect(act)
+
     def pause(self) -> None:
         """Stand still after the current step; `paused` tells when."""
         self._worker.pause()

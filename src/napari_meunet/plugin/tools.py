@@ -1,11 +1,11 @@
 """The tools that change labels, for people."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from napari_meunet.labels.box import Box, box_at
+from napari_meunet.labels.box import Box, box_at, extent
 from napari_meunet.labels.tools.islands import (
     FillHoles,
     FillIsland,
@@ -49,8 +49,8 @@ class Aim:
     ----------
     label
         The one to change.
-    axis
-        Across which the viewer cuts: 0, 1 or 2 for z, y or x.
+    cut
+        The plane that is shown.
     size
         A distance or volume, in micrometres or voxels as the labels are.
     into
@@ -58,7 +58,7 @@ class Aim:
     """
 
     label: int
-    axis: int
+    cut: Cut
     size: float
     into: int
 
@@ -89,19 +89,23 @@ class Offer:
 INTERPOLATE = Offer(
     "Interpolate",
     "draw the label between the planes in which you have painted it",
-    lambda aim: Interpolate(aim.label, aim.axis),
+    lambda aim: Interpolate(aim.label, aim.cut.axis),
     places=(Where.ALL, Where.VIEW),
+)
+INTERPOLATE_HERE = replace(
+    INTERPOLATE,
+    make=lambda aim: Interpolate(aim.label, aim.cut.axis, around=aim.cut.plane),
 )
 COPY_NEXT = Offer(
     "Copy from the plane before",
     "draw the label in this plane as it is in the one before",
-    lambda aim: CopyPlane(aim.label, aim.axis, 1),
+    lambda aim: CopyPlane(aim.label, aim.cut.axis, 1),
     places=(Where.PLANE,),
 )
 COPY_BACK = Offer(
     "Copy from the plane after",
     "draw the label in this plane as it is in the one after",
-    lambda aim: CopyPlane(aim.label, aim.axis, -1),
+    lambda aim: CopyPlane(aim.label, aim.cut.axis, -1),
     places=(Where.PLANE,),
 )
 OFFERS = (
@@ -167,7 +171,7 @@ OFFERS = (
 
 
 def box_of(where: Where, layer: "Labels", cut: Cut | None, n_beside: int) -> Box | None:
-    """Return what part of a layer is meant; None if the viewer shows no plane of it.
+    """Return what part of a layer is meant; None if the viewer shows nothing of it.
 
     Parameters
     ----------
@@ -187,7 +191,9 @@ def box_of(where: Where, layer: "Labels", cut: Cut | None, n_beside: int) -> Box
         return None
     if where is Where.PLANE:
         return cut.of(whole)
-    return cut.of(seen_box(layer, cut), n_beside)
+    seen = cut.of(seen_box(layer, cut), n_beside)
+    sides = [n for axis, n in enumerate(extent(seen)) if axis != cut.axis]
+    return seen if min(sides) > 1 else None  # it was moved out of view
 
 
 def island_at_cursor(
@@ -196,16 +202,20 @@ def island_at_cursor(
     """Return what gives the island under the mouse the selected label, and where.
 
     In all planes, if the layer says that it is edited in 3-D; else in this one. None
-    if there is nothing to do.
+    if there is nothing to do; all planes have no island of background.
     """
+    if cut is None:
+        return None
     place = layer.world_to_data(viewer.cursor.position[-layer.ndim :])
-    z, y, x = (round(float(at)) for at in place)
-    inside = all(0 <= at < n for at, n in zip((z, y, x), layer.data.shape, strict=True))
-    where = Where.ALL if layer.n_edit_dimensions == layer.ndim else Where.PLANE
-    box = box_of(where, layer, cut, 0)
-    if not inside or box is None:
+    at = [round(float(coordinate)) for coordinate in place]
+    at[cut.axis] = cut.plane  # the slider may have moved since the mouse did
+    z, y, x = at
+    if not all(0 <= i < n for i, n in zip(at, layer.data.shape, strict=True)):
         return None
+    everywhere = layer.n_edit_dimensions == layer.ndim
     old = int(layer.data[z, y, x])
-    if old == layer.selected_label:
+    if old == layer.selected_label or (everywhere and old == 0):
         return None
+    whole = box_at((0, 0, 0), layer.data.shape)
+    box = whole if everywhere else cut.of(whole)
     return FillIsland((z, y, x), old, layer.selected_label), box

@@ -37,11 +37,11 @@ def noise(shape, share, seed=0):
     mask=arrays(bool, st.tuples(*[st.integers(1, 6)] * 3)),
     n_planes=st.integers(1, 4),
     connectivity=st.sampled_from([1, 3]),
+    faces=st.tuples(*[st.tuples(st.booleans(), st.booleans())] * 3),
 )
 @settings(max_examples=200, deadline=None)
-def test_pieces_are_those_of_the_whole(mask, n_planes, connectivity):
-    flat = tuple(n == 1 for n in mask.shape)
-    survey = Survey(connectivity, flat)
+def test_pieces_are_those_of_the_whole(mask, n_planes, connectivity, faces):
+    survey = Survey(connectivity, faces)
     slabs = [mask[z : z + n_planes] for z in range(0, len(mask), n_planes)]
     for slab in slabs:
         survey.add(slab)
@@ -53,8 +53,8 @@ def test_pieces_are_those_of_the_whole(mask, n_planes, connectivity):
     assert pairs.shape[1] == n == len(set(pairs[0])) == len(set(pairs[1]))
     edges = np.zeros(mask.shape, bool)
     for axis in range(3):
-        if not flat[axis]:
-            for end in (0, -1):
+        for end in (0, -1):
+            if faces[axis][end]:
                 np.moveaxis(edges, axis, 0)[end] = True
     for piece, number in pairs.T:
         assert pieces.voxels[piece] == (whole == number).sum()
@@ -152,10 +152,40 @@ def test_labels_that_others_change_meanwhile_are_refused(stored, monkeypatch):
     steps = store.use(RemoveSmall(1, 1e9), box_at((0, 0, 0), (6, 9, 9)))
     for _ in range(7):  # the look, and the first plane
         next(steps)
-    store.write((5, 0, 0), np.eye(9, dtype=np.uint8)[None] * 0)
+    turned = labels[5:].transpose(0, 2, 1)  # of as many islands
+    store.write((5, 0, 0), np.ascontiguousarray(turned))
     with pytest.raises(MeUNetError, match="stay as they are"):
         list(steps)
     np.testing.assert_array_equal(store.labels[:5], labels[:5])
+    assert not store.journal.history.done
+
+
+def test_what_goes_on_beside_the_box_is_not_cut(stored, used):
+    labels = np.zeros((9, 9, 20), np.uint8)
+    labels[4, 4, :12] = 1  # goes on
+    labels[4, 7, 7:9] = 1
+    labels[4, 1, 5:10] = 1
+    box = slice(0, 9), slice(0, 9), slice(5, 12)
+    found = used(stored(labels), RemoveSmall(1, 100 * VOLUME), box)
+    expected = labels.copy()
+    expected[4, 7, 7:9] = 0  # the others touch a face of the box
+    np.testing.assert_array_equal(found, expected)
+    found = used(stored(labels), KeepLargest(1), box)
+    np.testing.assert_array_equal(found, expected)
+    whole = used(stored(labels), KeepLargest(1))
+    assert whole.sum() == 12
+
+
+def test_background_is_filled_within_an_outline(stored, used):
+    labels = np.zeros((3, 9, 9), np.uint8)
+    for i in range(4):  # a ring of voxels that share corners
+        labels[1, 4 - i, 1 + i] = labels[1, 4 + i, 1 + i] = 1
+        labels[1, 1 + i, 4 + i] = labels[1, 7 - i, 4 + i] = 1
+    plane = slice(1, 2), slice(0, 9), slice(0, 9)
+    found = used(stored(labels), FillIsland((1, 4, 4), 0, 2), plane)
+    assert found[1, 4, 2:7].tolist() == [2] * 5
+    assert not found[1, 0].any()
+    assert not found[[0, 2]].any()
 
 
 @given(seed=st.integers(0, 2**16), share=st.floats(0.3, 0.9))

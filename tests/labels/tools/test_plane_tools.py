@@ -143,3 +143,57 @@ def test_a_label_is_merged_into_another_in_a_box(stored, used, blobs):
     expected = labels.copy()
     expected[box][labels[box] == 1] = 3
     np.testing.assert_array_equal(found, expected)
+
+
+def test_interpolated_planes_are_drawn_anew(stored, used):
+    shape = (40, 40)
+    store = stored(np.zeros((13, *shape)))
+    small, large = disk(shape, (20, 20), 4), disk(shape, (20, 20), 12)
+    paint(store, 0, 0, small)
+    paint(store, 0, 12, small)
+    used(store, Interpolate(1, 0))
+    hole = np.zeros(shape, bool)
+    hole[20, 20] = True
+    paint(store, 0, 6, large)
+    found = used(store, Interpolate(1, 0))
+    np.testing.assert_array_equal(found[6] == 1, large)
+    np.testing.assert_array_equal(found[0] == 1, small)
+    areas = found.astype(bool).sum(axis=(1, 2))
+    assert (np.diff(areas[:7]) >= 0).all()
+    assert (np.diff(areas[6:]) <= 0).all()
+    assert areas[3] > 1.5 * areas[0]
+    n = store.journal.n_changes
+    used(store, Interpolate(1, 0))
+    assert store.journal.n_changes == n  # it is drawn already
+    # smaller again: what was drawn before goes
+    paint(store, 0, 6, large & ~small, value=0)
+    found = used(store, Interpolate(1, 0))
+    np.testing.assert_array_equal(found, np.broadcast_to(small, (13, *shape)))
+
+
+def test_a_hole_that_a_person_made_before_is_not_drawn_over(stored, used):
+    shape = (20, 20)
+    store = stored(np.ones((9, *shape)))
+    mask = disk(shape, (10, 10), 5)
+    hole = disk(shape, (10, 10), 1)
+    paint(store, 0, 4, hole, value=0)
+    for z in (1, 7):
+        paint(store, 0, z, mask, value=0)
+        paint(store, 0, z, mask)
+    for _ in range(2):
+        found = used(store, Interpolate(1, 0))
+        assert not found[4][hole].any()
+    assert (found[3][hole] == 1).all()
+
+
+def test_only_the_gap_around_a_plane_may_be_drawn(stored, used):
+    store = stored(np.zeros((20, 12, 12)))
+    mask = disk((12, 12), (6, 6), 4)
+    for z in (2, 6, 10, 14):
+        paint(store, 0, z, mask)
+    found = used(store, Interpolate(1, 0, around=8))
+    drawn = np.flatnonzero(found.any(axis=(1, 2)))
+    assert drawn.tolist() == [2, 6, 7, 8, 9, 10, 14]
+    found = used(store, Interpolate(1, 0, around=6))
+    drawn = np.flatnonzero(found.any(axis=(1, 2)))
+    assert drawn.tolist() == [*range(2, 11), 14]

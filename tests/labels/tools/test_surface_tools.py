@@ -124,6 +124,7 @@ def test_a_tool_that_is_stopped_changes_nothing(stored, blobs):
     np.testing.assert_array_equal(store.labels, labels)
     assert not store.has_corrections
     assert not store.journal.history.done
+    assert not store.journal.history.undone
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -136,7 +137,7 @@ def test_a_full_disk_in_between_changes_nothing(stored, blobs, monkeypatch):
     def full(*_):
         raise MeUNetError("the disk must have room, got none")
 
-    monkeypatch.setattr(store._voxels, "require_room", full)
+    monkeypatch.setattr(store._voxels, "require_room_in", full)
     with pytest.raises(MeUNetError, match="room"):
         list(steps)
     np.testing.assert_array_equal(store.labels, labels)
@@ -156,7 +157,7 @@ def test_what_the_model_writes_meanwhile_stays(stored, blobs):
     assert (np.delete(store.labels[3].ravel(), np.flatnonzero(grown == 1)) == 3).all()
 
 
-@pytest.mark.parametrize("by", [0.0, 1.9, 129.0, float("nan")])
+@pytest.mark.parametrize("by", [0.0, 1.9, 64.1, float("nan")])
 def test_a_distance_must_be_possible(stored, by):
     store = stored(np.ones((5, 5, 5)))
     with pytest.raises(MeUNetError, match="one voxel"):
@@ -167,3 +168,9 @@ def test_progress_counts_planes(stored, blobs):
     store = stored(blobs((70, 5, 5)))
     steps = list(store.use(Grow(1, 4.0), (slice(2, 69), slice(0, 5), slice(0, 5))))
     assert [(step.done, step.total) for step in steps] == [(32, 67), (64, 67), (67, 67)]
+
+
+def test_one_voxel_may_be_written_as_it_is_shown(stored, used):
+    labels = np.zeros((5, 5, 5), np.uint8)
+    labels[2, 2, 2] = 1
+    assert used(stored(labels), Grow(1, 1.9999999)).sum() == 3

@@ -185,6 +185,11 @@ class Journal:
         """Return where the edits of a stroke lie, in their order."""
         return [Entry.from_bytes(edit).box for edit in self._records.at(stroke.places)]
 
+    def edits(self, places: Iterable[int]) -> Iterator[Edit]:
+        """Yield edits by their places in the journal."""
+        for record in self._records.at(places):
+            yield unpacked(Entry.from_bytes(record).packed)
+
     def end_stroke(self) -> None:
         """Let the next edit begin a new stroke."""
         self._stroke_is_open = False

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.labels.box import Box, contains, extent
+from napari_meunet.labels.tools.pieces import Faces
 
 if TYPE_CHECKING:
     from napari_meunet.labels.journal.journal import Journal
@@ -51,6 +52,13 @@ class Canvas:
         return z, y, x
 
     @property
+    def faces(self) -> Faces:
+        """Which faces of the box look at voxels beside it, for each of (z, y, x)."""
+        parts = zip(self.box, self.shape, strict=True)
+        z, y, x = ((part.start > 0, part.stop < n) for part, n in parts)
+        return z, y, x
+
+    @property
     def flat(self) -> tuple[bool, bool, bool]:
         """Along which of the axes (z, y, x) the box is one voxel."""
         z, y, x = (n == 1 for n in extent(self.box))
@@ -84,9 +92,10 @@ class Canvas:
         if not changed.any():
             return
         part = _around(changed)
-        self.voxels.require_room(3 * changed[part].size)
+        place = _at(box, part)
+        self.voxels.require_room_in(place)
         with self.voxels.lock:
-            edit = self.voxels.edit(_at(box, part), changed[part], after[part])
+            edit = self.voxels.edit(place, changed[part], after[part])
             self.journal.record(edit, self.tool)
 
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,11 @@ from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at, contains, extent
 from napari_meunet.labels.tools.canvas import Canvas
-from napari_meunet.labels.tools.pieces import Ids, Mask, Pieces, Survey
+from napari_meunet.labels.tools.pieces import Faces, Mask, Pieces, Survey
 from napari_meunet.progress import Progress, Steps
 
 SLAB_VOXELS = 2**24
-"""That are looked at together, if that is a plane or more; some seven bytes each."""
+"""That are looked at together, if that is a plane or more; some 20 bytes each."""
 
 FACES, CORNERS = 1, 3
 """What voxels must share to hang together. Islands may share corners and holes may not,
@@ -30,7 +31,11 @@ class PieceTool(ABC):
     """
 
     name: ClassVar[str]
-    connectivity: ClassVar[int] = CORNERS
+
+    @property
+    def connectivity(self) -> int:
+        """What voxels must share to hang together."""
+        return CORNERS
 
     @abstractmethod
     def mask(self, labels: NDArray[np.uint8]) -> Mask:
@@ -57,6 +62,14 @@ class PieceTool(ABC):
         """A voxel that matters, along (z, y, x)."""
         return None
 
+    def faces(self, canvas: Canvas) -> Faces:
+        """Return the faces of the box at which a piece is open: it may go on there."""
+        z, y, x = (
+            (False, False) if is_flat else ends
+            for is_flat, ends in zip(canvas.flat, canvas.faces, strict=True)
+        )
+        return z, y, x
+
     def steps(self, canvas: Canvas) -> Steps:
         """Look at all labels, then change some.
 
@@ -67,21 +80,23 @@ class PieceTool(ABC):
         """
         slabs = _slabs(canvas.box)
         total = 2 * extent(canvas.box)[0]
-        survey = Survey(self.connectivity, canvas.flat)
-        done = 0
+        survey = Survey(self.connectivity, self.faces(canvas))
+        done, seen = 0, []
         for slab in slabs:
-            survey.add(self.mask(canvas.read(slab)), _within(slab, self.seed))
+            mask = self.mask(canvas.read(slab))
+            survey.add(mask, _voxel_in(slab, self.seed))
+            seen.append(_fingerprint(mask))
             done += extent(slab)[0]
             yield Progress(done, total, "planes", "looking")
         pieces = survey.pieces()
         chosen = self.chosen(pieces, prod(canvas.voxel)) & (pieces.voxels > 0)
-        for slab, piece_of in zip(slabs, pieces.of_slab, strict=True):
+        for slab, piece_of, known in zip(slabs, pieces.of_slab, seen, strict=True):
             if chosen[piece_of].any():
                 before = canvas.read(slab)
-                ids = survey.ids(self.mask(before))
-                _require_known(ids, piece_of)
+                mask = self.mask(before)
+                _require_known(mask, known)
                 after = before.copy()
-                self.change(after, chosen[piece_of][ids])
+                self.change(after, chosen[piece_of][survey.ids(mask)])
                 canvas.write(slab, before, after)
             done += extent(slab)[0]
             yield Progress(done, total, "planes", "changing")
@@ -100,7 +115,16 @@ class FillHoles(PieceTool):
     label: int
 
     name = "fill holes"
-    connectivity = FACES
+
+    @property
+    def connectivity(self) -> int:
+        """That of background."""
+        return FACES
+
+    def faces(self, canvas: Canvas) -> Faces:
+        """Return all: what reaches the end of the volume is no hole either."""
+        z, y, x = ((not is_flat, not is_flat) for is_flat in canvas.flat)
+        return z, y, x
 
     def mask(self, labels: NDArray[np.uint8]) -> Mask:
         """Return what is not the label."""
@@ -132,18 +156,22 @@ class _Islands(PieceTool):
 
 @dataclass(frozen=True)
 class KeepLargest(_Islands):
-    """Removes all islands of a label but the largest one."""
+    """Removes all islands of a label but the largest one.
+
+    And but those that go on beside the box.
+    """
 
     name = "keep largest"
 
     def chosen(self, pieces: Pieces, voxel: float) -> Mask:
         """Return all but one."""
-        return np.asarray(np.arange(len(pieces.voxels)) != pieces.voxels.argmax())
+        is_largest = np.arange(len(pieces.voxels)) == pieces.voxels.argmax()
+        return np.asarray(~(is_largest | pieces.is_open))
 
 
 @dataclass(frozen=True)
 class RemoveSmall(_Islands):
-    """Removes small islands of a label.
+    """Removes small islands of a label, if they do not go on beside the box.
 
     Attributes
     ----------
@@ -157,7 +185,7 @@ class RemoveSmall(_Islands):
 
     def chosen(self, pieces: Pieces, voxel: float) -> Mask:
         """Return those that are too small."""
-        return np.asarray(pieces.voxels * voxel < self.below)
+        return ~pieces.is_open & (pieces.voxels * voxel < self.below)
 
 
 @dataclass(frozen=True)
@@ -179,6 +207,11 @@ class FillIsland(PieceTool):
     label: int
 
     name = "fill"
+
+    @property
+    def connectivity(self) -> int:
+        """That of background or of a label."""
+        return FACES if self.old == 0 else CORNERS
 
     @property
     def seed(self) -> Shape:
@@ -226,7 +259,7 @@ def _slabs(box: Box) -> list[Box]:
     return [(slice(start, min(start + n, z.stop)), y, x) for start in starts]
 
 
-def _within(box: Box, voxel: Shape | None) -> Shape | None:
+def _voxel_in(box: Box, voxel: Shape | None) -> Shape | None:
     """Return a voxel as an index of the array that holds a box, None if outside."""
     if voxel is None or not contains(box, box_at(voxel, (1, 1, 1))):
         return None
@@ -234,8 +267,12 @@ def _within(box: Box, voxel: Shape | None) -> Shape | None:
     return z, y, x
 
 
-def _require_known(ids: Ids, piece_of: NDArray[np.int32]) -> None:
-    if ids.max(initial=0) + 1 != len(piece_of):
+def _fingerprint(mask: Mask) -> int:
+    return crc32(mask.tobytes())
+
+
+def _require_known(mask: Mask, known: int) -> None:
+    if _fingerprint(mask) != known:
         raise MeUNetError(
             "labels must stay as they are while a tool works on them, got others at "
             "the second look; let the run that writes them finish, and try again"

@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from napari_meunet.config import Shape
 
 Mask = NDArray[np.bool]
+Faces = tuple[tuple[bool, bool], tuple[bool, bool], tuple[bool, bool]]
 Ids = NDArray[np.int32]
 """Of the parts of a slab that hang together, from 1 on; 0 is not in the mask."""
 
@@ -31,7 +32,7 @@ class Pieces:
     voxels
         How many each piece has, ``(n_pieces,)``.
     is_open
-        Which pieces touch the faces of the box, ``(n_pieces,)``.
+        Which pieces touch one of the `faces`, ``(n_pieces,)``.
     seeded
         The piece with the seed, if there is one.
     """
@@ -49,13 +50,13 @@ class Survey:
     ----------
     connectivity
         1 joins voxels that share a face, 3 those that share a corner, too.
-    flat
-        Along which of (z, y, x) the mask is one voxel: these axes have no faces.
+    faces
+        Those that matter, for each of (z, y, x): whether the first and the last plane.
     """
 
-    def __init__(self, connectivity: int, flat: tuple[bool, bool, bool]) -> None:
+    def __init__(self, connectivity: int, faces: Faces) -> None:
         self._structure = generate_binary_structure(3, connectivity)
-        self._flat = flat
+        self._faces = faces
         self._starts = [0]  # ids of all slabs are counted through from here
         self._voxels: list[NDArray[np.int64]] = []  # for every slab, of each id
         self._is_open: list[Mask] = []
@@ -75,12 +76,13 @@ class Survey:
         voxels[0] = 0
         is_open = np.zeros(len(voxels), bool)
         for axis in (1, 2):
-            if not self._flat[axis]:
-                is_open[np.take(ids, (0, -1), axis)] = True
+            for end in (0, -1):
+                if self._faces[axis][end]:
+                    is_open[np.take(ids, end, axis)] = True
         if self._last is not None:
             pairs = _touching(self._last, ids[0], self._structure[0])
             self._touching.append(pairs + np.array(self._starts[-2:]))
-        elif not self._flat[0]:
+        elif self._faces[0][0]:
             is_open[ids[0]] = True
         if seed is not None:
             self._seed = self._starts[-1] + int(ids[seed])
@@ -92,7 +94,7 @@ class Survey:
     def pieces(self) -> Pieces:
         """Return the pieces of all slabs, after the last one."""
         is_open = np.concatenate(self._is_open)
-        if self._last is not None and not self._flat[0]:
+        if self._last is not None and self._faces[0][1]:
             is_open[self._starts[-2] + self._last] = True
         n_ids = self._starts[-1]
         a, b = np.concatenate([np.empty((0, 2), np.int64), *self._touching]).T
@@ -118,10 +120,11 @@ def _touching(above: Ids, below: Ids, structure: Mask) -> NDArray[np.int64]:
         Which voxels below touch one above, ``(3, 3)``.
     """
     y, x = above.shape
-    pairs = []
+    n = int(below.max(initial=0)) + 1
+    pairs = []  # as one number each: many times faster to sort than rows of two
     for dy, dx in np.argwhere(structure) - 1:
         here = slice(max(0, -dy), y - max(0, dy)), slice(max(0, -dx), x - max(0, dx))
         there = slice(max(0, dy), y - max(0, -dy)), slice(max(0, dx), x - max(0, -dx))
-        both = np.stack((above[here].ravel(), below[there].ravel()), axis=1)
-        pairs.append(np.unique(both[both.all(axis=1)], axis=0))
-    return np.unique(np.concatenate(pairs), axis=0).astype(np.int64)
+        a, b = above[here].astype(np.int64), below[there]
+        pairs.append(np.unique((a * n + b)[(a > 0) & (b > 0)]))
+    return np.stack(np.divmod(np.unique(np.concatenate(pairs)), n), axis=1)

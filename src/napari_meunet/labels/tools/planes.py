@@ -1,6 +1,6 @@
 """Tools that draw a label in a plane as it is in others."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, distance_transform_edt, shift
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box
+from napari_meunet.labels.box import Box, intersection, within
 from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.labels.tools.pieces import Mask
 from napari_meunet.progress import Progress, Steps
@@ -45,13 +45,32 @@ class PlaneTool:
         """Return where the label is in a plane, ``(rows, columns)``."""
         return np.asarray(canvas.read(plane).squeeze(self.axis) == self.label, bool)
 
-    def draw(self, canvas: Canvas, plane: Box, mask: Mask) -> None:
-        """Let the label be where a mask ``(rows, columns)`` says."""
+    def draw(
+        self, canvas: Canvas, number: int, mask: Mask, drawn_before: Sequence[int] = ()
+    ) -> None:
+        """Let the label be where a mask ``(rows, columns)`` says.
+
+        Parameters
+        ----------
+        canvas
+            What is drawn on.
+        number
+            Of the plane.
+        mask
+            Where.
+        drawn_before
+            Edits of the journal, by their places there, that have drawn this plane
+            before: what they set gives way, too.
+        """
+        plane = self.plane(canvas.box, number)
         before = canvas.read(plane)
         after = np.where(before == self.label, 0, before)
         after[np.expand_dims(mask, self.axis)] = self.label
-        mine = canvas.corrected(plane)
-        canvas.write(plane, before, np.where(mine, before, after))
+        stays = canvas.corrected(plane)
+        for edit in canvas.journal.edits(drawn_before):
+            if (both := intersection(plane, edit.box)) is not None:
+                stays[within(plane, both)] &= ~edit.changed[within(edit.box, both)]
+        canvas.write(plane, before, np.where(stays, before, after))
 
 
 @dataclass(frozen=True)
@@ -89,7 +108,7 @@ class CopyPlane(PlaneTool):
                 f"plane {source} must have label {self.label}, got none of it there; "
                 "choose another label or plane"
             )
-        self.draw(canvas, self.plane(canvas.box, target), mask)
+        self.draw(canvas, target, mask)
         yield Progress(1, 1, "planes")
 
 
@@ -97,9 +116,16 @@ class CopyPlane(PlaneTool):
 class Interpolate(PlaneTool):
     """Draws the label between the planes that a person has painted.
 
-    A plane counts as painted if a person has set a voxel of it to the label.
+    A plane counts as painted if a person has set a voxel of it to the label, and not
+    if it was interpolated and nobody has painted there since: that is drawn anew.
     Signed distances from the outlines of two such planes are interpolated linearly
     [1]_; outlines that do not overlap move along the line between their centres [2]_.
+
+    Attributes
+    ----------
+    around
+        A plane; only those between its neighbours that are painted are drawn. None
+        draws all.
 
     References
     ----------
@@ -108,6 +134,8 @@ class Interpolate(PlaneTool):
     .. [2] Herman, Zheng and Bucholtz, Shape-based interpolation, IEEE Computer Graphics
        and Applications 12(3), 1992.
     """
+
+    around: int | None = None
 
     name: ClassVar[str] = "interpolate"
 
@@ -119,32 +147,68 @@ class Interpolate(PlaneTool):
         MeUNetError
             If there are fewer than two of them.
         """
-        part = canvas.box[self.axis]
-        planes = [self.plane(canvas.box, i) for i in range(part.start, part.stop)]
-        total = 2 * len(planes)
-        painted = []
-        for i, plane in enumerate(planes):
-            if self._is_painted(canvas, plane):
-                painted.append(i)
-            yield Progress(i + 1, total, "planes", "looking for painted ones")
-        if len(painted) < 2:
+        drawn_before = self._interpolated(canvas)
+        painted = yield from self._painted(canvas)
+        keys = [plane for plane in painted if plane not in drawn_before]
+        if len(keys) < 2:
             raise MeUNetError(
                 f"to interpolate, label {self.label} must be painted in two planes or "
-                f"more, got {len(painted)}; paint another one, or choose a larger part"
+                f"more, got {len(keys)}; paint another one, or choose a larger part"
             )
-        for first, last in pairwise(painted):
-            masks = self._between(canvas, planes[first], planes[last], last - first)
-            for i, mask in enumerate(masks, start=first + 1):
-                self.draw(canvas, planes[i], mask)
-                yield Progress(len(planes) + i + 1, total, "planes", "drawing")
+        gaps = [pair for pair in pairwise(keys) if self._is_wanted(*pair)]
+        total = sum(last - first - 1 for first, last in gaps)
+        done = 0
+        for first, last in gaps:
+            for plane, mask in self._between(canvas, first, last):
+                self.draw(canvas, plane, mask, drawn_before.get(plane, []))
+                done += 1
+                yield Progress(done, total, "planes", "drawing")
 
-    def _is_painted(self, canvas: Canvas, plane: Box) -> bool:
-        mine = canvas.corrected(plane).squeeze(self.axis)
-        return bool(mine.any() and self.seen(canvas, plane)[mine].any())
+    def _is_wanted(self, first: int, last: int) -> bool:
+        return self.around is None or first <= self.around <= last
 
-    def _between(self, canvas: Canvas, first: Box, last: Box, n: int) -> Iterator[Mask]:
-        """Yield the outlines in the n - 1 planes between two."""
-        a, b = self.seen(canvas, first), self.seen(canvas, last)
+    def _painted(self, canvas: Canvas) -> Generator[Progress, None, list[int]]:
+        """Return the planes in which a person has set the label.
+
+        The labels are read plane by plane along z, as they lie on the disk.
+        """
+        part, z_planes = canvas.box[self.axis], canvas.box[0]
+        found = np.zeros(part.stop - part.start, bool)
+        n = z_planes.stop - z_planes.start
+        others = tuple(axis for axis in range(3) if axis != self.axis)
+        for i, z in enumerate(range(z_planes.start, z_planes.stop)):
+            here = slice(z, z + 1), *canvas.box[1:]
+            if canvas.voxels.corrected.any(here):
+                mine = canvas.corrected(here) & (canvas.read(here) == self.label)
+                lines = mine.any(axis=others)
+                found[slice(i, i + 1) if self.axis == 0 else slice(None)] |= lines
+            yield Progress(i + 1, n, "planes", "looking for painted ones")
+        return [part.start + int(i) for i in np.flatnonzero(found)]
+
+    def _interpolated(self, canvas: Canvas) -> dict[int, list[int]]:
+        """Return the planes in which nobody has painted since they were drawn.
+
+        And for each of them the edits, by their places in the journal.
+        """
+        planes: dict[int, list[int]] = {}
+        for stroke in canvas.journal.history.done:
+            across = stroke.box[self.axis]
+            if stroke.tool == self.name:
+                edits = zip(canvas.journal.boxes(stroke), stroke.places, strict=True)
+                for box, place in edits:
+                    if box[self.axis].stop - box[self.axis].start == 1:
+                        planes.setdefault(box[self.axis].start, []).append(place)
+            else:
+                for plane in range(across.start, across.stop):
+                    planes.pop(plane, None)
+        return planes
+
+    def _between(
+        self, canvas: Canvas, first: int, last: int
+    ) -> Iterator[tuple[int, Mask]]:
+        """Yield the planes between two, and the outline in each."""
+        a, b = (self.seen(canvas, self.plane(canvas.box, i)) for i in (first, last))
+        n = last - first
         voxel = [size for i, size in enumerate(canvas.voxel) if i != self.axis]
         path = np.zeros(2)
         if not (a & b).any():
@@ -152,11 +216,9 @@ class Interpolate(PlaneTool):
         inside_a, inside_b = _depth(a, voxel), _depth(b, voxel)
         for i in range(1, n):
             t = i / n
-            from_a, from_b = (
-                _moved(inside_a, t * path),
-                _moved(inside_b, (t - 1) * path),
-            )
-            yield np.asarray((1 - t) * from_a + t * from_b > 0, bool)
+            from_a = (1 - t) * _moved(inside_a, t * path)
+            from_b = t * _moved(inside_b, (t - 1) * path)
+            yield first + i, np.asarray(from_a + from_b > 0, bool)
 
 
 def _depth(mask: Mask, voxel: list[float]) -> NDArray[np.float64]:

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.tools.canvas import Canvas, Size
+from napari_meunet.labels.tools.pieces import Mask
 from napari_meunet.labels.tools.windows import Window, windows
 from napari_meunet.progress import Progress, Steps
 
-Mask = NDArray[np.bool]
-
-GREATEST_REACH = 64
+GREATEST_REACH = 32
 """Voxels; what is larger takes too much memory, and is no matter of surfaces."""
 
 ROUNDING = 1e-6
@@ -77,7 +75,8 @@ class SurfaceTool(ABC):
         for slab in windows(canvas, reach, N_PLANES):
             for window in slab:
                 self._work_on(window, canvas, voxel)
-            yield Progress(window.box[0].stop - canvas.box[0].start, n_planes, "planes")
+                done = window.box[0].stop - canvas.box[0].start
+                yield Progress(done, n_planes, "planes")
 
     def _work_on(self, window: Window, canvas: Canvas, voxel: Size) -> None:
         mask = window.labels == self.label
@@ -93,7 +92,7 @@ class SurfaceTool(ABC):
     def _require_possible(self, voxel: Size) -> None:
         finest = min(voxel)
         most = GREATEST_REACH * finest / self.reach
-        if not finest <= self.by <= most:
+        if not finest * (1 - ROUNDING) <= self.by <= most * (1 + ROUNDING):
             raise MeUNetError(
                 f"to {self.name}, a distance between one voxel ({finest:g}) and "
                 f"{most:g} must be given, got {self.by:g}; choose another distance"
@@ -166,14 +165,14 @@ class Smooth(SurfaceTool):
 
 
 def _grown(mask: Mask, voxel: Size, by: float) -> Mask:
-    return _within(mask, voxel, by)
+    return _near(mask, voxel, by)
 
 
 def _shrunk(mask: Mask, voxel: Size, by: float) -> Mask:
-    return ~_within(~mask, voxel, by)
+    return ~_near(~mask, voxel, by)
 
 
-def _within(mask: Mask, voxel: Size, by: float) -> Mask:
+def _near(mask: Mask, voxel: Size, by: float) -> Mask:
     """Return which voxels are in the mask, or as near to it as `by`."""
     if not mask.any():
         return mask

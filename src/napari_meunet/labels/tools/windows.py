@@ -61,8 +61,10 @@ def windows(canvas: Canvas, reach: Shape, n_planes: int) -> Iterator[list[Window
         z = slice(start, min(start + n_planes, planes.stop))
         first, last = max(0, start - by_z), min(z.stop + by_z, canvas.shape[0])
         new = canvas.read((slice(end, last), rows, columns))
-        end = last
-        known = new if known is None else np.concatenate((known, new))[first - last :]
+        if known is not None:
+            kept = known[first - end :] if first < end else known[:0]
+            new = np.concatenate((kept, new))
+        known, end = new, last
         slab = slice(first, last), rows, columns
         parts = [(z, y, x) for y, x in product(*map(_parts, canvas.box[1:]))]
         arounds = [grown(part, reach, canvas.shape) for part in parts]

@@ -96,7 +96,6 @@ class CorrectWidget(Dock):
         self._clock.timeout.connect(self.tools.name_label)
         self._clock.start(REFRESH_MILLISECONDS)
         self.bind_keys({NEXT: self.go_on, REVIEWED: self.mark, **self.tools.keys})
-        self.closed.connect(self.tools.release)
 
     @property
     def _store(self) -> "LabelStore | None":

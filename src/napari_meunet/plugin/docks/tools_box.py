@@ -3,6 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.layers import Labels
 from qtpy.QtWidgets import (
     QComboBox,
@@ -20,7 +21,7 @@ from napari_meunet.plugin.overviews import refresh
 from napari_meunet.plugin.tools import (
     COPY_BACK,
     COPY_NEXT,
-    INTERPOLATE,
+    INTERPOLATE_HERE,
     OFFERS,
     Aim,
     Amount,
@@ -41,16 +42,20 @@ if TYPE_CHECKING:
     import napari
 
     from napari_meunet.labels.box import Box
+    from napari_meunet.labels.journal.history import Stroke
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.labels.tools.tool import Tool
 
 VOXELS = {Amount.DISTANCE: 2, Amount.VOLUME: 100}
 """What is proposed, in voxels."""
 
+DECIMALS = 4
+"""Of a distance or volume."""
+
 KEYS = (
-    "Keys: A applies the tool, I interpolates, C and Shift+C copy from the plane "
-    "before or after, G gives the island under the mouse the selected label (in all "
-    "planes if n edit dim is 3)."
+    "Keys: A applies the tool, I interpolates between the painted planes around this "
+    "one, C and Shift+C copy from the plane before or after, G gives the island under "
+    "the mouse the selected label (in all planes if n edit dim is 3)."
 )
 
 
@@ -70,7 +75,6 @@ class ToolsBox(QGroupBox):
         self._viewer = viewer
         self._layers = layers
         self._job: Job | None = None
-        self._held: tuple[Labels, str] | None = None
         self._make_parts()
         self._lay_out()
         self._connect()
@@ -80,9 +84,9 @@ class ToolsBox(QGroupBox):
         self.tool = QComboBox()
         for offer in OFFERS:
             self.tool.addItem(offer.title)
-        self.size = QDoubleSpinBox(decimals=2, maximum=1e12)
+        self.size = QDoubleSpinBox(decimals=DECIMALS, maximum=1e12)
         self.size.setToolTip("how far; or islands below this volume go")
-        self.into = QSpinBox(maximum=255, toolTip="the label that it becomes")
+        self.into = QSpinBox(value=1, maximum=255, toolTip="the label that it becomes")
         self.where = QComboBox(toolTip="which voxels may change")
         for choice in (self.tool, self.where):  # a long name need not be seen whole
             choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -116,7 +120,7 @@ class ToolsBox(QGroupBox):
         """Keys, and what they do."""
         return {
             "A": self.use,
-            "I": partial(self._use_offer, INTERPOLATE),
+            "I": partial(self._use_offer, INTERPOLATE_HERE),
             "C": partial(self._use_offer, COPY_NEXT),
             "Shift-C": partial(self._use_offer, COPY_BACK),
             "G": self.fill_island,
@@ -151,7 +155,7 @@ class ToolsBox(QGroupBox):
     def take_layer(self) -> None:
         """Speak in the units of the layer, and propose a size."""
         store, amount = self._store, self._offer.amount
-        self.setEnabled(store is not None)
+        self.setEnabled(store is not None or self._job is not None)
         self.name_label()
         if store is None or amount not in VOXELS:
             return
@@ -164,7 +168,9 @@ class ToolsBox(QGroupBox):
             one = min(voxel)
         self.size.setSuffix(f" {unit}")
         self.size.setSingleStep(one)
-        self.size.setValue(VOXELS[amount] * one)
+        # rounded up, or it would be less than so many voxels
+        shown = np.ceil(VOXELS[amount] * one * 10**DECIMALS) / 10**DECIMALS
+        self.size.setValue(shown)
 
     def name_label(self) -> None:
         """Say which label would change."""
@@ -203,7 +209,7 @@ class ToolsBox(QGroupBox):
         if cut is None or box is None:
             self.result.warn("Show a plane of the labels in 2-D first.")
             return
-        aim = Aim(layer.selected_label, cut.axis, self.size.value(), self.into.value())
+        aim = Aim(layer.selected_label, cut, self.size.value(), self.into.value())
         self._begin(layer, store, offer.make(aim), box)
 
     def fill_island(self) -> None:
@@ -219,34 +225,37 @@ class ToolsBox(QGroupBox):
         self, layer: Labels, store: "LabelStore", tool: "Tool", box: "Box"
     ) -> None:
         """Let a tool work; nobody paints meanwhile."""
-        before = store.journal.n_changes
-        self._held = layer, layer.mode
-        layer.editable = False
+        done = store.journal.history.done
+        last = done[-1] if done else None
         self._job = job = Job(store.use(tool, box), self)
+        job.when_over(partial(_release, layer, layer.mode))
+        layer.editable = False
         job.failed.connect(self.result.warn)
-        job.ended.connect(lambda ending: self._end(ending, store, before))
+        job.ended.connect(lambda ending: self._end(ending, store, last))
         self.result.say("")
         self.row.follow(job)
         self.apply.setEnabled(False)
         job.start()
 
-    def _end(self, ending: Ending, store: "LabelStore", before: int) -> None:
-        self._job = None
+    def _end(self, ending: Ending, store: "LabelStore", last: "Stroke | None") -> None:
+        """Say what has become of it; `last` was the last stroke before."""
+        job, self._job = self._job, None
         self.apply.setEnabled(True)
-        self.release()
-        if ending is Ending.CANCELLED:
-            self.result.say("Stopped; nothing has changed.")
-        elif ending is Ending.COMPLETE and store.journal.n_changes == before:
-            self.result.say("There was nothing to change.")
-        elif ending is Ending.COMPLETE:
-            n_voxels = store.journal.history.done[-1].n_voxels
+        self.take_layer()
+        done = store.journal.history.done
+        if done and done[-1] is not last and ending is not Ending.FAILED:
+            n_voxels = done[-1].n_voxels  # a tool may end before it is cancelled
             self.result.say(f"{n_voxels:,} voxels have changed; undo takes it back.")
+        elif job is not None and job.late_error:
+            self.result.warn(job.late_error)
+        elif ending is Ending.CANCELLED:
+            self.result.say("Stopped; nothing has changed.")
+        elif ending is Ending.COMPLETE:
+            self.result.say("There was nothing to change.")
 
-    def release(self) -> None:
-        """Let people paint again, with what they had in hand."""
-        if self._held is not None:
-            layer, mode = self._held
-            self._held = None
-            layer.editable = True
-            layer.mode = mode
-            refresh(layer)
+
+def _release(layer: Labels, mode: str) -> None:
+    """Let people paint again, with what they had in hand."""
+    layer.editable = True
+    layer.mode = mode
+    refresh(layer)
