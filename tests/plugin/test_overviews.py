@@ -100,7 +100,7 @@ def test_what_is_undone_in_3d_is_seen(viewer, store, monkeypatch):
     drawn = []
     overview.events.set_data.connect(lambda event: drawn.append(event))
     assert (overview.data[:] == 7).sum() == 2
-    step(layer, store.journal.undo)
+    step(layer, store.journal, 1)
     assert drawn
     assert not (overview.data[:] == 7).any()
 

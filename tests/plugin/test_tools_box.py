@@ -227,7 +227,7 @@ def test_nobody_paints_or_undoes_while_a_tool_works(box, viewer, store, qtbot):
     press(viewer, "A")  # no second one
     from napari_meunet.plugin.undo import step
 
-    step(layer, store.journal.undo)
+    step(layer, store.journal, 1)
     ended(qtbot, box)
     assert [stroke.tool for stroke in store.journal.history.done] == ["paint", "grow"]
 

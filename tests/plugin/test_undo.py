@@ -1,14 +1,17 @@
 """Undo and redo by the keys of a layer."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from napari.utils.key_bindings import coerce_keybinding
 
+from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at
 from napari_meunet.plugin.layers import labels_layer
-from napari_meunet.plugin.undo import REDO, UNDO
+from napari_meunet.plugin.undo import REDO, UNDO, step
 from napari_meunet.plugin.view import show_box
 from napari_meunet.plugin.watch import watch
 
@@ -64,6 +67,50 @@ def test_what_is_shown_is_what_an_undo_left(store, viewer, layer):
     assert layer._slice.image.raw.any()
     press(layer, UNDO)
     assert not layer._slice.image.raw.any()
+
+
+def test_much_is_undone_beside_the_window(store, viewer, layer, monkeypatch, qtbot):
+    monkeypatch.setattr("napari_meunet.plugin.undo.AT_ONCE", 0)
+    goes_on = threading.Event()
+    undo = store.journal.undo
+
+    def undo_slowly():
+        assert goes_on.wait(10)
+        return undo()
+
+    viewer.dims.set_current_step(0, 3)
+    layer.mode = "paint"
+    drag(layer, 3)
+    layer.paint((3, 5, 5), 2)
+    assert len(store.journal.history.done) == 2
+    monkeypatch.setattr(store.journal, "undo", undo_slowly)
+    step(layer, store.journal, 2)
+    assert not layer.editable
+    press(layer, UNDO)  # nothing happens
+    goes_on.set()
+    qtbot.waitUntil(lambda: layer.editable)
+    assert layer.mode == "paint"
+    assert not store.journal.history.done
+    assert not layer._slice.image.raw.any()
+    step(layer, store.journal, -2)
+    qtbot.waitUntil(lambda: layer.editable and not store.journal.history.undone)
+    assert (store.labels[3, 16, 10:20] == 1).all()
+    assert store.labels[3, 5, 5] == 2
+
+
+def test_what_goes_wrong_beside_the_window_is_told(store, layer, monkeypatch, qtbot):
+    monkeypatch.setattr("napari_meunet.plugin.undo.AT_ONCE", 0)
+    drag(layer, 3)
+
+    def fail():
+        raise MeUNetError("the disk must have room, got none")
+
+    told = []
+    monkeypatch.setattr("napari_meunet.plugin.undo.tell", told.append)
+    monkeypatch.setattr(store.journal, "undo", fail)
+    step(layer, store.journal, 1)
+    qtbot.waitUntil(lambda: layer.editable)
+    assert "room" in str(told[0])
 
 
 def test_a_full_disk_is_told_and_changes_nothing(store, layer, monkeypatch):

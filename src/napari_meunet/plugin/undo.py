@@ -4,15 +4,19 @@ napari remembers a hundred strokes and forgets them with the window. The journal
 the disk, and knows the tools that are not napari's, too.
 """
 
-from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import napari
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Labels
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
+from superqt.utils import create_worker
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import extent
+from napari_meunet.plugin.hold import hold
+from napari_meunet.plugin.jobs import tell
 from napari_meunet.plugin.overviews import refresh
 from napari_meunet.plugin.view import show_box
 
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
 UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
+
+AT_ONCE = 2**24
+"""Voxels of the boxes around strokes that are undone while the window waits."""
 
 
 def use_journal(layer: Labels, journal: "Journal") -> None:
@@ -38,10 +45,10 @@ def use_journal(layer: Labels, journal: "Journal") -> None:
     layer.events.paint.connect(_end_stroke)
 
     def undo(layer: Labels) -> None:
-        step(layer, journal.undo)
+        step(layer, journal, 1)
 
     def redo(layer: Labels) -> None:
-        step(layer, journal.redo)
+        step(layer, journal, -1)
 
     layer.bind_key(UNDO, undo, overwrite=True)
     layer.bind_key(REDO, redo, overwrite=True)
@@ -55,17 +62,39 @@ def _end_stroke(event: Any) -> None:
         labels.end_stroke(len(event.value))
 
 
-def step(layer: Labels, act: "Callable[[], Stroke | None]") -> None:
-    """Go a step back or forth, and look at where that was; not while a tool works."""
-    if not layer.editable:
+def step(layer: Labels, journal: "Journal", n: int) -> None:
+    """Go `n` strokes back, or forth if negative, and look at where the last one was.
+
+    Large strokes take their time, in a thread of their own; nothing happens while
+    another one, or a tool, is at work.
+    """
+    history = journal.history
+    strokes = history.done[-n:] if n > 0 else history.undone[n:]
+    if not layer.editable or not strokes:
         return
-    try:
-        stroke = act()
-    except MeUNetError as error:
-        show_error(str(error))
+    act = journal.undo if n > 0 else journal.redo
+
+    def go() -> None:
+        for _ in strokes:
+            act()
+
+    if sum(prod(extent(stroke.box)) for stroke in strokes) <= AT_ONCE:
+        try:
+            go()
+        except MeUNetError as error:
+            show_error(str(error))
+            return
+        _show(layer, strokes[0])
         return
-    if stroke is None:
-        return
+    worker = create_worker(go, _ignore_errors=True)
+    worker.finished.connect(hold(layer))
+    worker.errored.connect(tell)
+    worker.returned.connect(lambda _: _show(layer, strokes[0]))
+    show_info(f"{'Undoing' if n > 0 else 'Redoing'} much; this may take a while.")
+    worker.start()
+
+
+def _show(layer: Labels, stroke: "Stroke") -> None:
     viewer = napari.current_viewer()
     if viewer is not None and layer in viewer.layers:
         show_box(viewer, layer, stroke.box)

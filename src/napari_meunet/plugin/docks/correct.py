@@ -179,13 +179,11 @@ class CorrectWidget(Dock):
         self.redo.setEnabled(history is not None and bool(history.undone))
 
     def _step(self, n: int) -> None:
-        """Undo `n` strokes, or do some again if it is negative."""
+        """Undo `n` strokes, or do so many again if it is negative."""
         store = self._store
         if store is None:
             return
-        act = store.journal.undo if n > 0 else store.journal.redo
-        for _ in range(abs(n)):
-            step(self.layer.layer, act)
+        step(self.layer.layer, store.journal, n)
         self._refresh_history()
 
 

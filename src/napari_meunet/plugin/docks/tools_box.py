@@ -15,9 +15,9 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
+from napari_meunet.plugin.hold import hold
 from napari_meunet.plugin.jobs import Ending, Job
 from napari_meunet.plugin.layers import store_of
-from napari_meunet.plugin.overviews import refresh
 from napari_meunet.plugin.tools import (
     COPY_BACK,
     COPY_NEXT,
@@ -225,11 +225,12 @@ class ToolsBox(QGroupBox):
         self, layer: Labels, store: "LabelStore", tool: "Tool", box: "Box"
     ) -> None:
         """Let a tool work; nobody paints meanwhile."""
+        if not layer.editable:  # much is being undone
+            return
         done = store.journal.history.done
         last = done[-1] if done else None
         self._job = job = Job(store.use(tool, box), self)
-        job.when_over(partial(_release, layer, layer.mode))
-        layer.editable = False
+        job.when_over(hold(layer))
         job.failed.connect(self.result.warn)
         job.ended.connect(lambda ending: self._end(ending, store, last))
         self.result.say("")
@@ -252,10 +253,3 @@ class ToolsBox(QGroupBox):
             self.result.say("Stopped; nothing has changed.")
         elif ending is Ending.COMPLETE:
             self.result.say("There was nothing to change.")
-
-
-def _release(layer: Labels, mode: str) -> None:
-    """Let people paint again, with what they had in hand."""
-    layer.editable = True
-    layer.mode = mode
-    refresh(layer)
