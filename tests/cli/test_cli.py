@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -366,6 +367,31 @@ def test_a_device_that_is_not_there_leaves_no_folder(scan, model, tmp_path, caps
     options = ("--model", model, "--device", "cuda:77")
     assert "'cuda:77'" in mistake(capsys, "segment", scan, *options)
     assert not (tmp_path / "scan.meunet").exists()
+
+
+def test_corrections_of_two_people_come_together(scan, model, tmp_path, capsys):
+    printed(capsys, "segment", scan, "--model", model)
+    mine, hers = tmp_path / "scan.meunet", tmp_path / "hers.meunet"
+    shutil.copytree(mine, hers)
+    with LabelStore.open(hers) as store:
+        store.editable()[3, :2, :5] = 9
+    with LabelStore.open(mine) as store:
+        store.editable()[3, 1:3, :5] = 8
+    told = printed(capsys, "correct", mine, "--replay", hers)
+    assert told.splitlines() == [
+        "5 voxels taken over",
+        "5 voxels set differently by both; yours stays:",
+        "        5 at z 0-31, y 0-31, x 0-31",
+    ]
+    journal = hers / "journal"
+    told = printed(capsys, "correct", mine, "--replay", journal, "--theirs", "--json")
+    assert json.loads(told) == {
+        "voxels": 5,
+        "conflicts": [{"start": [0, 0, 0], "voxels": 5}],
+    }
+    with LabelStore.open(mine, writable=False) as store:
+        assert store.labels[3, :3, 0].tolist() == [9, 9, 8]
+    assert "neither" in mistake(capsys, "correct", mine, "--replay", scan)
 
 
 def test_an_existing_export_is_kept(scan, model, tmp_path, capsys):

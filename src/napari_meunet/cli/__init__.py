@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from napari_meunet import __version__
 from napari_meunet.cli import (
+    correct,
     demo,
     doctor,
     evaluate,
@@ -19,7 +20,17 @@ from napari_meunet.cli import (
 from napari_meunet.cli.console.parser import Parser
 from napari_meunet.errors import MeUNetError
 
-COMMANDS = (segment, export, info, phantom, evaluate, train, doctor, demo)
+COMMANDS = (
+    segment,
+    correct,
+    export,
+    info,
+    phantom,
+    evaluate,
+    train,
+    doctor,
+    demo,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

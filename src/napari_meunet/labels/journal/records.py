@@ -133,6 +133,14 @@ class RecordFile:
             rest = rest[self._file.write(rest) :]
 
 
+def holds_records(path: Path) -> bool:
+    """Tell whether a file is one of records of this format."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
 def rewrite(path: Path, payloads: Iterable[bytes]) -> None:
     """Put a file of these records in the place of another one, whole or not at all.
 

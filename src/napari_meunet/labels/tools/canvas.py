@@ -86,9 +86,22 @@ class Canvas:
         ValueError
             If the box does not lie within that of the canvas.
         """
+        self.correct(box, np.asarray(before != after), after)
+
+    def correct(
+        self, box: Box, changed: NDArray[np.bool], after: NDArray[np.uint8]
+    ) -> None:
+        """Set the labels of some voxels; they become corrected, differ they or not.
+
+        Raises
+        ------
+        MeUNetError
+            If the disk is full.
+        ValueError
+            If the box does not lie within that of the canvas.
+        """
         if not contains(self.box, box):
             raise ValueError(f"a tool may write in {self.box}, got {box}")
-        changed = np.asarray(before != after)
         if not changed.any():
             return
         part = _around(changed)
