@@ -178,3 +178,20 @@ def test_an_edit_must_fit_into_memory(labels, monkeypatch):
         labels[1] = 1
     with pytest.raises(MeUNetError, match="edit smaller parts"):
         labels[(np.array([0, 4]), np.array([0, 6]), np.array([0, 18]))] = 1
+
+
+def test_all_planes_of_much_are_not_filled_at_once(labels, monkeypatch):
+    everything = (slice(None),) * 3
+    assert labels[everything].shape == labels.shape
+    monkeypatch.setattr(editable_module, "LARGEST_FILL", labels.size - 1)
+    with pytest.raises(MeUNetError, match="press G"):
+        labels[everything]
+    assert labels[:].shape == labels.shape
+
+
+def test_a_viewer_that_shows_3d_gets_a_voxel(labels):
+    labels.is_hidden = lambda: True
+    assert labels[:, :, :].tolist() == [[[0]]]
+    assert labels[1:, :, :].shape == (labels.shape[0] - 1, *labels.shape[1:])
+    assert labels[0, :, :].shape == labels.shape[1:]
+    assert np.asarray(labels).shape == labels[:].shape == labels.shape

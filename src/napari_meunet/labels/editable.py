@@ -28,6 +28,10 @@ LARGEST_EDIT = 2**28
 PAINT = "paint"
 """The tool that writes into the array, as the journal calls it."""
 
+LARGEST_FILL = 2**26
+"""Voxels of the largest volume that napari may fill in all planes: it reads them all,
+and the window stands still for seconds."""
+
 _REMEMBERED_READ = 2**26
 """Voxels of the largest read that is remembered: a plane of 8192 x 8192."""
 
@@ -119,14 +123,22 @@ class EditableLabels:
 
         An integer alone gives a plane that is neither copied nor can be changed:
         before every dab of the brush napari looks at ``data[0].dtype``.
+
+        Raises
+        ------
+        MeUNetError
+            If all voxels of a volume larger than `LARGEST_FILL` are addressed along
+            each axis, as napari does to fill in 3-D. ``data[:]`` gives them.
         """
         if isinstance(index, int | np.integer):
             plane = np.asarray(self._voxels.labels[index]).view()
             plane.flags.writeable = False
             return plane
         box = indexed_box(index, self.shape)
-        if isinstance(index, tuple) and box == self._whole and self.is_hidden():
-            return np.zeros((1, 1, 1), np.uint8)
+        if self._is_whole(index, box):
+            if self.is_hidden():
+                return np.zeros((1, 1, 1), np.uint8)
+            self._require_fillable()
         age = self._age  # before reading: what is done in between counts
         labels = np.array(self._voxels.labels[index])
         if box is not None and labels.size <= _REMEMBERED_READ:
@@ -161,9 +173,11 @@ class EditableLabels:
             self._n_writes += 1
             self._end_if_complete()
 
-    @property
-    def _whole(self) -> Box:
-        return box_at((0, 0, 0), self.shape)
+    def _is_whole(self, index: Any, box: Box | None) -> bool:
+        """Tell whether a viewer addresses all voxels, along each axis."""
+        if not isinstance(index, tuple) or box != box_at((0, 0, 0), self.shape):
+            return False
+        return all(isinstance(part, slice) for part in index)
 
     @property
     def _age(self) -> tuple[int, int]:
@@ -231,6 +245,13 @@ class EditableLabels:
         if read is None or read.age != self._age:
             return None
         return read.labels[within(read.box, box)] if contains(read.box, box) else None
+
+    def _require_fillable(self) -> None:
+        if self.size > LARGEST_FILL:
+            raise MeUNetError(
+                f"napari fills at most {LARGEST_FILL} voxels in all planes, got "
+                f"{self.size}; press G in the Correct dock, which fills part by part"
+            )
 
     def _require_small(self, box: Box) -> None:
         z, y, x = extent(box)
