@@ -1,0 +1,1 @@
+"""Painting on labels on disk: ours, and arrays that napari takes."""
