@@ -16,6 +16,8 @@ import numpy as np
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
+from napari_meunet.config import TrainingConfig
+from napari_meunet.plugin.docks.training_options import LENGTHS, STAGES
 from napari_meunet.plugin.sample import FOLDER, SEED, SHAPE
 from napari_meunet.training.phantoms.phantom import make_phantom
 
@@ -77,7 +79,9 @@ def picture_train(viewer: napari.Viewer, path: Path) -> None:
     train.paint.click()
     wait_until(lambda: train.form.labels.layer is not None)
     paint_planes(viewer, train)
-    train.form.options.length.value = "a quick look"
+    stages = dict(zip(STAGES, LENGTHS["a quick look"], strict=True))
+    cubes = {"patch_size": 64, "expanded_size": 64, "batch_size": 2}
+    train.form.options.value = TrainingConfig(**cubes, **stages)
     train.train.click()
     wait_until(lambda: train.progress.bar.value() > 0.6 * train.progress.bar.maximum())
     train.result.hide()

@@ -62,7 +62,7 @@ def arguments() -> argparse.Namespace:
 def measure(name: str, options: argparse.Namespace) -> bool:
     """Run one backend, and tell whether it came to its end."""
     path = options.results.absolute() / f"{name}.json"
-    if path.exists():
+    if path.exists() and json.loads(path.read_text())["side"] == options.side:
         return True
     words = ["--one", name, "--path", str(path), "--side", str(options.side)]
     words += ["--stamps", str(options.stamps), "--drags", str(options.drags)]

@@ -189,8 +189,14 @@ def test_all_planes_of_much_are_not_filled_at_once(labels, monkeypatch):
     assert labels[:].shape == labels.shape
 
 
-def test_a_viewer_that_shows_3d_gets_a_voxel(labels):
-    labels.is_hidden = lambda: True
+def test_a_viewer_that_shows_3d_gets_all_of_a_small_volume(labels, monkeypatch):
+    monkeypatch.setattr(editable_module, "LARGEST_FILL", 1)
+    labels.viewed_as = lambda: editable_module.View.VOLUME
+    assert labels[:, :, :].shape == labels.shape
+
+
+def test_a_viewer_that_shows_an_overview_gets_a_voxel(labels):
+    labels.viewed_as = lambda: editable_module.View.OVERVIEW
     assert labels[:, :, :].tolist() == [[[0]]]
     assert labels[1:, :, :].shape == (labels.shape[0] - 1, *labels.shape[1:])
     assert labels[0, :, :].shape == labels.shape[1:]

@@ -32,8 +32,10 @@ def two(tmp_path):
         yield mine, theirs
 
 
-def taken_over(mine, source, **options):
+def taken_over(two, source, **options):
     """Take over, and return the conflicts."""
+    mine, theirs = two
+    theirs.close()  # it can be read on
     with corrections_of(source, mine, **options) as tool:
         for _ in mine.use(tool, EVERYTHING):
             pass
@@ -53,7 +55,7 @@ def test_what_only_one_has_set_comes_together(two, source):
     mine.editable()[3, :5, :5] = 1
     theirs.editable()[3, 5:9, :5] = 3
     theirs.editable()[30, 0, 0] = 0
-    assert taken_over(mine, source) == {}
+    assert taken_over(two, source) == {}
     expected = np.full(SHAPE, 2, np.uint8)
     expected[3, :5, :5], expected[3, 5:9, :5], expected[30, 0, 0] = 1, 3, 0
     np.testing.assert_array_equal(mine.labels, expected)
@@ -70,7 +72,7 @@ def test_where_both_differ_it_is_counted_by_places(two, source, theirs_win):
     mine.editable()[31:33, 3, 30:34] = 1
     theirs.editable()[31:34, 3, 30:34] = 3
     theirs.editable()[32, 3, 30] = 1  # as mine
-    conflicts = taken_over(mine, source, theirs_win=theirs_win)
+    conflicts = taken_over(two, source, theirs_win=theirs_win)
     assert conflicts == {(0, 0, 0): 2, (0, 0, 1): 2, (1, 0, 0): 1, (1, 0, 1): 2}
     expected = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [3, 3, 3, 3]])
     if theirs_win:
@@ -89,7 +91,7 @@ def test_what_they_have_undone_does_not_count(two, source):
     theirs.journal.redo()
     theirs.flush()
     assert theirs.labels[7, 7, 7] == 3
-    assert taken_over(mine, source) == {}
+    assert taken_over(two, source) == {}
     np.testing.assert_array_equal(mine.labels, theirs.labels)
     np.testing.assert_array_equal(
         mine.corrected.read(EVERYTHING), theirs.corrected.read(EVERYTHING)
@@ -100,7 +102,7 @@ def test_a_voxel_that_they_have_confirmed_is_mine_too(two):
     mine, theirs = two
     theirs.editable()[1, 1, 1] = 3
     mine.write((1, 1, 1), np.full((1, 1, 1), 3, np.uint8))  # now the model says so
-    taken_over(mine, theirs.folder)
+    taken_over(two, theirs.folder)
     mine.write((0, 0, 0), np.zeros(SHAPE, np.uint8))
     assert np.argwhere(mine.labels).tolist() == [[1, 1, 1]]
 
@@ -108,9 +110,9 @@ def test_a_voxel_that_they_have_confirmed_is_mine_too(two):
 def test_taking_over_twice_changes_nothing(two, source):
     mine, theirs = two
     theirs.editable()[1:3, 1:9, 1] = 3
-    taken_over(mine, source)
+    taken_over(two, source)
     n = mine.journal.n_changes
-    assert taken_over(mine, source) == {}
+    assert taken_over(two, source) == {}
     assert mine.journal.n_changes == n
 
 
@@ -133,6 +135,30 @@ def test_other_scans_other_classes_and_other_files_are_refused(two, tmp_path):
         ):
             pass
     assert (tmp_path / "file").read_bytes() == b"no journal"
+
+
+def test_what_a_tool_of_theirs_has_left_half_done_does_not_count(two, tmp_path):
+    mine, theirs = two
+    theirs.editable()[5, 5, 5] = 1
+    place = box_at((7, 7, 7), (1, 1, 1))
+    with theirs.journal.whole_stroke("grow"):
+        changed, block = np.ones((1, 1, 1), bool), np.full((1, 1, 1), 4, np.uint8)
+        edit = theirs._voxels.edit(place, changed, block)
+        theirs.journal.record(edit, "grow")
+        for source in (tmp_path / "died.meunet", tmp_path / "died.meunet" / "journal"):
+            shutil.copytree(theirs.folder, tmp_path / "died.meunet", dirs_exist_ok=True)
+            with corrections_of(source, mine) as tool:
+                theirs_set = tool.corrected.read(EVERYTHING)
+            assert np.argwhere(theirs_set).tolist() == [[5, 5, 5]]
+
+
+def test_labels_that_somebody_has_open_are_refused(two):
+    mine, theirs = two
+    with (
+        pytest.raises(MeUNetError, match="one writer"),
+        corrections_of(theirs.folder, mine),
+    ):
+        pass
 
 
 def test_a_journal_of_a_larger_volume_is_refused(two, tmp_path):

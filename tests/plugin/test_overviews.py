@@ -85,11 +85,46 @@ def test_an_overview_stands_in_in_3d(viewer, store, largest_read):
     assert 0 < largest_read[0] <= SHAPE[1] * SHAPE[2]
 
 
-def test_the_overview_lies_within_the_scan_as_it_is_in_3d(viewer, volume):
+def test_the_overview_is_as_coarse_as_the_scan_is_in_3d(viewer, volume):
     image = viewer.add_layer(Layer.create(*image_layer(volume)))
     viewer.dims.ndisplay = 3
     factors = np.divide(image.level_shapes[0], image.level_shapes[-1])
     np.testing.assert_array_equal(np.round(factors), coarsest_factors(SHAPE))
+
+
+def test_the_overview_lies_where_the_labels_lie(viewer):
+    layer = viewer.layers[0]
+    layer.rotate = (10, 20, 30)
+    layer.shear = (0.1, 0.2, 0.3)
+    layer.translate = (5, 6, 7)
+    layer.affine = np.array([[1, 0, 0.5, 3], [0, 2, 0, 4], [0, 0, 1, 5], [0, 0, 0, 1]])
+    viewer.dims.ndisplay = 3
+    overview = viewer.layers[1]
+    first = overview.data.first
+    for place in np.ndindex(2, 3, 4):
+        full = np.add(first, np.multiply(place, coarsest_factors(SHAPE)))
+        np.testing.assert_allclose(
+            overview.data_to_world(place), layer.data_to_world(full)
+        )
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 70, 0, 41, 0, 30), (9, 15, 2, 3, 7, 30), (3, 4, 5, 6, 7, 8)]
+)
+def test_only_a_box_is_read_again(box):
+    labels = np.zeros(SHAPE, np.uint8)
+    overview = Overview(labels, (4, 3, 2))
+    place = tuple(slice(*box[i : i + 2]) for i in (0, 2, 4))
+    labels[place] = 1
+    overview.read_again(place)
+    np.testing.assert_array_equal(overview[:], labels[2::4, 1::3, 1::2])
+    labels[:] = 2
+    overview.read_again(place)
+    expected = np.zeros(SHAPE)
+    expected[place] = 2
+    np.testing.assert_array_equal(overview[:], expected[2::4, 1::3, 1::2])
+    overview.read_again()
+    assert (overview[:] == 2).all()
 
 
 def test_what_is_undone_in_3d_is_seen(viewer, store, monkeypatch):
@@ -100,9 +135,10 @@ def test_what_is_undone_in_3d_is_seen(viewer, store, monkeypatch):
     drawn = []
     overview.events.set_data.connect(lambda event: drawn.append(event))
     assert (overview.data[:] == 7).sum() == 2
+    assert (overview._slice.image.raw == 7).sum() == 2
     step(layer, store.journal, 1)
     assert drawn
-    assert not (overview.data[:] == 7).any()
+    assert not (overview._slice.image.raw == 7).any()
 
 
 def test_labels_that_come_in_3d_are_not_read_either(

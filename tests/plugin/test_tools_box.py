@@ -138,6 +138,18 @@ def test_a_proposed_distance_is_no_less_than_its_voxels(box, store):
     assert 2 * 2.95221 <= box.size.value() < 2 * 2.95221 + 1e-3
 
 
+def test_a_size_stays_until_another_kind_is_asked_for(box, store, qtbot):
+    choose(box, "Grow", Where.PLANE)
+    box.size.setValue(6)
+    box.apply.click()
+    ended(qtbot, box)
+    assert box.size.value() == 6
+    choose(box, "Shrink")
+    assert box.size.value() == 6
+    choose(box, "Remove small islands")
+    assert box.size.value() == 1200
+
+
 def test_only_what_matters_is_asked(box):
     for offer in OFFERS:
         choose(box, offer.title)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import closing
 from pathlib import Path
 
 from napari_meunet.cli.console.parser import Subparsers
@@ -48,7 +49,8 @@ def run(options: argparse.Namespace) -> None:
         corrections_of(options.replay, store, theirs_win=options.theirs) as tool,
     ):
         last = store.journal.history.done[-1:]
-        show(store.use(tool, box_at((0, 0, 0), store.shape)), "correct")
+        with closing(store.use(tool, box_at((0, 0, 0), store.shape))) as steps:
+            show(steps, "correct")
         new = store.journal.history.done[-1:]
         n_voxels = new[0].n_voxels if new != last else 0
     conflicts = sorted(tool.conflicts.items())

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,12 @@ from napari_meunet.labels.box import (
     points_box,
     within,
 )
+from napari_meunet.labels.journal.history import PAINT
 from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.voxels import Voxels
 
 LARGEST_EDIT = 2**28
 """Voxels of the largest box that may be written at once; it is held in memory."""
-
-PAINT = "paint"
-"""The tool that writes into the array, as the journal calls it."""
 
 LARGEST_FILL = 2**26
 """Voxels of the largest volume that napari may fill in all planes: it reads them all,
@@ -34,6 +33,14 @@ and the window stands still for seconds."""
 
 _REMEMBERED_READ = 2**26
 """Voxels of the largest read that is remembered: a plane of 8192 x 8192."""
+
+
+class View(Enum):
+    """How labels are looked at."""
+
+    PLANES = "plane by plane"
+    VOLUME = "in 3-D"
+    OVERVIEW = "in 3-D, as an overview"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +78,10 @@ class EditableLabels:
     ----------
     grouped
         Whether somebody says where strokes end.
-    is_hidden
-        Tells whether a viewer that asks for all voxels is not to have them: it would
-        read them to show them in 3-D, whatever their number. It gets one of background
-        for as long as it has nothing better to show.
+    viewed_as
+        Says what a viewer shows when it asks for all voxels: one in 3-D reads them,
+        whatever their number, before it tells anybody. Where an overview is to be
+        shown instead, it is given one voxel of background.
     """
 
     def __init__(self, voxels: Voxels, journal: Journal) -> None:
@@ -85,7 +92,7 @@ class EditableLabels:
         self._n_writes = 0  # since the last stroke ended
         self._stroke_length: int | None = None  # in writes, where somebody has said it
         self.grouped = False
-        self.is_hidden: Callable[[], bool] = lambda: False
+        self.viewed_as: Callable[[], View] = lambda: View.PLANES
 
     @property
     def shape(self) -> Shape:
@@ -136,9 +143,11 @@ class EditableLabels:
             return plane
         box = indexed_box(index, self.shape)
         if self._is_whole(index, box):
-            if self.is_hidden():
+            view = self.viewed_as()
+            if view is View.OVERVIEW:
                 return np.zeros((1, 1, 1), np.uint8)
-            self._require_fillable()
+            if view is View.PLANES:
+                self._require_fillable()
         age = self._age  # before reading: what is done in between counts
         labels = np.array(self._voxels.labels[index])
         if box is not None and labels.size <= _REMEMBERED_READ:

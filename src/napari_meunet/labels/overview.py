@@ -1,23 +1,20 @@
 """Labels at a lower resolution, to be seen whole."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
+from napari_meunet.labels.box import Box
 from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.volume.lazy_array import LazyArray
 
 
-@dataclass(frozen=True, eq=False)
 class Overview(LazyArray):
-    """Every n-th label along each axis, read anew whenever it is looked at.
+    """Every n-th label along each axis: read once, and again where it has changed.
 
-    So it takes no room on the disk, and is never out of date.
-
-    Attributes
+    Parameters
     ----------
     labels
         All of them, uint8 ``(z, y, x)``.
@@ -25,13 +22,15 @@ class Overview(LazyArray):
         Voxels of which the middle one is taken, along (z, y, x).
     """
 
-    labels: LabelMap
-    factors: Shape
+    def __init__(self, labels: LabelMap, factors: Shape) -> None:
+        self._labels = labels
+        self._factors = factors
+        self._taken = np.array(labels[self._places])
 
     @property
     def first(self) -> Shape:
         """The first voxel that is taken, along (z, y, x)."""
-        sizes = zip(self.factors, self.labels.shape, strict=True)
+        sizes = zip(self._factors, self._labels.shape, strict=True)
         z, y, x = (min(n // 2, size - 1) for n, size in sizes)
         return z, y, x
 
@@ -46,14 +45,24 @@ class Overview(LazyArray):
         return np.dtype(np.uint8)
 
     def __getitem__(self, index: Any) -> NDArray[np.uint8]:
-        """Read a part."""
-        return np.array(self._taken[index])
+        """Return a part."""
+        return np.asarray(self._taken[index])
+
+    def read_again(self, box: Box | None = None) -> None:
+        """Read the labels of a box of the volume again, or all of them."""
+        if box is None:
+            self._taken[:] = self._labels[self._places]
+            return
+        here = tuple(
+            slice(max(0, -((first - part.start) // n)), -((first - part.stop) // n))
+            for part, first, n in zip(box, self.first, self._factors, strict=True)
+        )
+        self._taken[here] = self._labels[self._places][here]
 
     @property
-    def _taken(self) -> NDArray[np.uint8]:
-        """The voxels that are taken, not read yet."""
-        z, y, x = (
-            slice(start, None, n)
-            for start, n in zip(self.first, self.factors, strict=True)
+    def _places(self) -> tuple[slice, ...]:
+        """The voxels that are taken."""
+        return tuple(
+            slice(first, None, n)
+            for first, n in zip(self.first, self._factors, strict=True)
         )
-        return self.labels[z, y, x]

@@ -41,11 +41,12 @@ def corrections_of(
     Raises
     ------
     MeUNetError
-        If the folder is of another scan or has other classes, or the journal is none,
-        or of a larger volume.
+        If the folder is of another scan or has other classes, or is open elsewhere; or
+        if the journal is none, or of a larger volume.
     """
     if source.is_dir():
-        with LabelStore.open(source, writable=False) as theirs:
+        # for writing: what a process that died has left is put in order first
+        with LabelStore.open(source) as theirs:
             _require_same(theirs.manifest, mine.manifest, source)
             yield TakeOver(theirs.labels, theirs.corrected, theirs_win)
         return

@@ -289,6 +289,7 @@ class LabelStore:
         """Let the corrected voxels of a plane be the model's again."""
         voxels = self._voxels
         with voxels.lock:
+            self.journal.wait_for_tool()
             mine = voxels.corrected.read(place)
             if not mine.any():
                 return

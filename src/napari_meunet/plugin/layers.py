@@ -22,7 +22,7 @@ from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import is_labels_folder, labels_folder
 from napari_meunet.network.card import IntensityRule
-from napari_meunet.plugin.overviews import in_3d
+from napari_meunet.plugin.overviews import view_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def labels_layer(store: "LabelStore") -> LayerData:
     if not store.writable:
         return store.labels, attributes, "labels"
     data = store.editable()
-    data.is_hidden = partial(in_3d, store.shape)
+    data.viewed_as = partial(view_of, store.shape)
     # layers that vanish without being removed, and the end of the process
     weakref.finalize(data, _let_go, store)
     return data, attributes, "labels"

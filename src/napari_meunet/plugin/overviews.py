@@ -11,10 +11,12 @@ import numpy as np
 from napari.layers import Labels, Layer
 
 from napari_meunet.config import Shape
+from napari_meunet.labels.box import Box
 
 if TYPE_CHECKING:
     from napari.components import LayerList, ViewerModel
 
+    from napari_meunet.labels.editable import View
     from napari_meunet.labels.tiff import LabelMap
 
 _STANDS_IN, _HAS = "meunet stands in for", "meunet overview"  # keys in metadata
@@ -23,15 +25,15 @@ viewers: "WeakValueDictionary[int, ViewerModel]" = WeakValueDictionary()
 """Those in which overviews are shown, by their `id`."""
 
 
-def in_3d(shape: Shape) -> bool:
-    """Tell whether a viewer in 3-D may ask for labels that are too large for that.
-
-    napari asks for them before it tells anybody that it shows 3-D.
-    """
+def view_of(shape: Shape) -> "View":
+    """Return how labels are looked at by a viewer that asks for all of them."""
+    from napari_meunet.labels.editable import View
     from napari_meunet.volume.pyramid import coarsest_factors
 
+    if not any(viewer.dims.ndisplay == 3 for viewer in viewers.values()):
+        return View.PLANES
     is_large = coarsest_factors(shape) != (1, 1, 1)
-    return is_large and any(viewer.dims.ndisplay == 3 for viewer in viewers.values())
+    return View.OVERVIEW if is_large else View.VOLUME
 
 
 def stand_in(viewer: "ViewerModel", layer: Labels, labels: "LabelMap") -> None:
@@ -63,7 +65,10 @@ def stand_in(viewer: "ViewerModel", layer: Labels, labels: "LabelMap") -> None:
         opacity=layer.opacity,
         blending=layer.blending,
         scale=np.multiply(layer.scale, factors),
-        translate=layer.data_to_world(overview.first),
+        rotate=layer.rotate,
+        shear=layer.shear,
+        affine=layer.affine,
+        translate=layer.affine.inverse(layer.data_to_world(overview.first)),
         axis_labels=layer.axis_labels,
         units=layer.units,
         metadata={_STANDS_IN: layer},
@@ -93,7 +98,11 @@ def is_overview(layer: Layer) -> bool:
     return _STANDS_IN in layer.metadata
 
 
-def refresh(layer: Layer) -> None:
-    """Draw a layer anew, or what stands in for it."""
+def refresh(layer: Layer, box: Box | None = None) -> None:
+    """Draw a layer anew, or what stands in for it; a box if it changed nowhere else."""
     overview = layer.metadata.get(_HAS)
-    (layer if overview is None else overview).refresh(extent=False)
+    if overview is None:
+        layer.refresh(extent=False)
+    else:
+        overview.data.read_again(box)
+        overview.refresh(extent=False)

@@ -83,7 +83,6 @@ def step(layer: Labels, journal: "Journal", n: int) -> None:
             go()
         except MeUNetError as error:
             show_error(str(error))
-            return
         _show(layer, strokes[0])
         return
     worker = create_worker(go, _ignore_errors=True)

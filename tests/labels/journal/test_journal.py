@@ -403,9 +403,8 @@ def test_a_tool_makes_one_stroke(store, labels):
     store.close()
     again = LabelStore.open(store.folder)
     assert [s.n_voxels for s in again.journal.history.done] == [3]
-    assert [
-        box[2].start for box in again.journal.boxes(again.journal.history.done[0])
-    ] == [0, 1, 2]
+    places = again.journal.history.done[0].places
+    assert [edit.start[2] for edit in again.journal.edits(places)] == [0, 1, 2]
     again.journal.undo()
     assert np.all(again.labels[:] == 2)
     again.close()
@@ -474,35 +473,117 @@ def test_nobody_else_changes_anything_while_a_tool_works(store, labels):
     labels[1, 1, 1] = 1
 
 
-@pytest.mark.parametrize("comes_to_its_end", [False, True])
-def test_a_model_that_overwrites_meanwhile_is_a_stroke_of_its_own(
-    store, labels, comes_to_its_end
-):
+def test_a_model_that_overwrites_waits_for_the_tool(store, labels):
     labels[4, 4, 4] = 1
     plane = np.full((1, *SHAPE[1:]), 3, np.uint8)
-    if comes_to_its_end:
-        with store.journal.whole_stroke("grow"):
-            grow(store, (0, 0, 0))
-            store.write((4, 0, 0), plane, overwrite_corrected=True)
-            grow(store, (0, 0, 1))
-        tools = ["paint", "grow", "model"]
-    else:
-        with pytest.raises(InterruptedError), store.journal.whole_stroke("grow"):
-            grow(store, (0, 0, 0))
-            store.write((4, 0, 0), plane, overwrite_corrected=True)
-            grow(store, (0, 0, 1))
-            raise InterruptedError
-        tools = ["paint", "model"]
-    assert [s.tool for s in store.journal.history.done] == tools
-    assert (store.labels[0, 0, :2] == 1).all() == comes_to_its_end
+    model = threading.Thread(
+        target=store.write,
+        args=((4, 0, 0), plane),
+        kwargs={"overwrite_corrected": True},
+    )
+    with store.journal.whole_stroke("grow"):
+        grow(store, (0, 0, 0))
+        model.start()
+        model.join(0.2)
+        assert model.is_alive()
+        assert store.labels[4, 4, 4] == 1
+        grow(store, (4, 4, 4))
+    model.join(10)
     assert store.labels[4, 4, 4] == 3
+    tools = ["paint", "grow", "model"]
+    assert [s.tool for s in store.journal.history.done] == tools
+    for _ in tools:
+        store.journal.undo()
+    assert not store.has_corrections
+    assert store.labels[4, 4, 4] == 3
+
+
+def test_a_store_that_is_closed_takes_back_what_a_tool_has_done(store, labels):
+    labels[0, 0, 0] = 1
+    before = files(store)
+    with (
+        pytest.raises(MeUNetError, match="open for writing"),
+        store.journal.whole_stroke("grow"),
+    ):
+        grow(store, (2, 2, 2))
+        store.close()
+        assert files(store) == before
+        grow(store, (3, 3, 3))
+    with LabelStore.open(store.folder, writable=False) as seen:
+        assert files(seen) == before
+
+
+def test_what_is_read_back_is_what_was_there(store, labels, monkeypatch):
+    """A tool that was refused its first edit, after an undo."""
+    labels[0, 0, 0] = 1
+    store.journal.undo()
+
+    def full(*_):
+        raise MeUNetError("the disk must have room, got none")
+
+    with pytest.raises(MeUNetError, match="room"), store.journal.whole_stroke("grow"):
+        append, n = store.journal._records.append, []
+
+        def only_once(payload):
+            n.append(payload)
+            return append(payload) if len(n) == 1 else full()
+
+        monkeypatch.setattr(store.journal._records, "append", only_once)
+        try:
+            grow(store, (2, 2, 2))
+        finally:
+            monkeypatch.undo()
+    assert [s.number for s in store.journal.history.undone] == [1]
+    store.write((0, 0, 0), np.full((1, *SHAPE[1:]), 3, np.uint8))
     store.close()
     with LabelStore.open(store.folder) as again:
-        assert [s.tool for s in again.journal.history.done] == tools
-        for _ in tools:
-            again.journal.undo()
-        assert (again.labels[:4] == 2).all()
-        assert (again.labels[4] == 3).all()
+        assert [s.number for s in again.journal.history.undone] == [1]
+        again.journal.redo()
+        assert again.labels[0, 0, 0] == 1
+
+
+def test_a_long_stroke_is_dropped_at_opening_and_the_journal_compacted(
+    store, labels, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(journal, "MOST_WASTED", 5)
+    monkeypatch.setattr(journal, "MOST_UNSYNCED", 2)
+    monkeypatch.setattr(journal, "SYNC_SECONDS", 0)
+    before = files(store)
+    with store.journal.whole_stroke("grow"):
+        for x in range(19):
+            grow(store, (2, 2, x))
+        for _ in range(3):
+            with died(store, tmp_path) as again:
+                assert files(again) == before
+                again.editable()[1, 1, 1] = 1
+                again.flush()
+                again.editable()[1, 1, 2] = 1
+
+
+def test_a_change_that_ends_in_the_middle_is_repeated_at_opening(
+    store, labels, tmp_path, monkeypatch
+):
+    labels.grouped = True
+    for x in range(4):
+        labels[0, 0, x] = 1
+    labels.end_stroke(4)
+    store.flush()
+    revert, n = store._voxels.revert, []
+
+    def only_twice(edit):
+        n.append(edit)
+        if len(n) > 2:
+            raise MemoryError
+        revert(edit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._voxels, "revert", only_twice)
+        with pytest.raises(MemoryError):
+            store.journal.undo()
+    store.flush()
+    assert store.labels[0, 0, :4].tolist() == [1, 1, 2, 2]
+    with died(store, tmp_path) as again:
+        assert np.all(again.labels[:] == 2)
 
 
 def test_what_a_person_does_after_a_tool_that_could_not_be_dropped_stays(

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import extent
+from napari_meunet.labels.journal import journal
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.volume.volume import Volume
 
@@ -62,6 +63,9 @@ class Editing(RuleBasedStateMachine):
     def create(self):
         self.no_waiting = mock.patch.object(os, "fsync")  # which says nothing here
         self.no_waiting.start()
+        # so that the journal is written anew now and then
+        self.little_waste = mock.patch.object(journal, "MOST_WASTED", 3)
+        self.little_waste.start()
         self.parent = tempfile.TemporaryDirectory()
         self.n_folders = 0
         volume = Volume.from_array(np.zeros(SHAPE, np.uint8))
@@ -233,6 +237,7 @@ class Editing(RuleBasedStateMachine):
         self.store.unmap()
         self.parent.cleanup()
         self.no_waiting.stop()
+        self.little_waste.stop()
 
 
 TestEditing = Editing.TestCase

@@ -197,3 +197,31 @@ def test_only_the_gap_around_a_plane_may_be_drawn(stored, used):
     found = used(store, Interpolate(1, 0, around=6))
     drawn = np.flatnonzero(found.any(axis=(1, 2)))
     assert drawn.tolist() == [*range(2, 11), 14]
+
+
+def test_labels_are_interpolated_each_by_itself(stored, used):
+    shape = (20, 20)
+    store = stored(np.zeros((12, *shape)))
+    one, two = disk(shape, (10, 5), 4), disk(shape, (10, 14), 4)
+    for z in (0, 11):
+        paint(store, 0, z, one)
+    for z in (3, 7):
+        paint(store, 0, z, two, value=2)
+    used(store, Interpolate(1, 0))
+    found = used(store, Interpolate(2, 0))
+    for z in range(12):
+        np.testing.assert_array_equal(found[z] == 1, one)
+        np.testing.assert_array_equal(found[z] == 2, two & (3 <= z <= 7))
+
+
+def test_what_goes_through_all_planes_paints_none(stored, used):
+    shape = (20, 20)
+    store = stored(np.zeros((9, *shape)))
+    for z in (0, 8):
+        paint(store, 0, z, disk(shape, (10, 10), 4))
+    used(store, Interpolate(1, 0))
+    used(store, Merge(1, 2))
+    used(store, Merge(2, 1))
+    paint(store, 0, 4, disk(shape, (10, 10), 8))
+    found = used(store, Interpolate(1, 0))
+    assert (np.diff(found[:5].astype(bool).sum((1, 2))) > 0).all()

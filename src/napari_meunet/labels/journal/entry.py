@@ -80,11 +80,6 @@ class Entry:
         values = _EDIT.unpack_from(self.packed)
         return box_at(values[:3], values[3:6])
 
-    def goes_on_after(self, number: int) -> bool:
-        """Tell whether a person's edit is of another stroke than that of a number."""
-        becomes_corrected: bool = _EDIT.unpack_from(self.packed)[7]
-        return becomes_corrected and self.number != number
-
     @property
     def n_voxels(self) -> int:
         """How many voxels the edit changes."""

@@ -5,6 +5,9 @@ from datetime import datetime
 
 from napari_meunet.labels.box import Box, hull
 
+PAINT = "paint"
+"""The tool of strokes that come from the layer that a person paints on."""
+
 MOST_STROKES = 1000
 """Strokes that can be undone."""
 
@@ -53,22 +56,20 @@ class History:
         self.undone: list[Stroke] = []
 
     def add(self, stroke: Stroke, place: int, box: Box, n_voxels: int) -> None:
-        """Add an edit to the stroke of that number, or to a new one."""
-        known = self.find(stroke.number)
-        if known is None:
-            known = stroke
+        """Add an edit to a stroke: to the last one if it has the same number."""
+        if not self.done or self.done[-1].number != stroke.number:
             self.done.append(stroke)
             del self.done[:-MOST_STROKES]
-        known.box = hull(known.box, box)
-        known.n_voxels += n_voxels
-        known.places.append(place)
+        last = self.done[-1]
+        last.box = hull(last.box, box)
+        last.n_voxels += n_voxels
+        last.places.append(place)
 
-    def find(self, number: int) -> Stroke | None:
-        """Return the stroke of that number, None if it is not done."""
-        for stroke in reversed(self.done):  # it is one of the last
-            if stroke.number == number:
-                return stroke
-        return None
+    def drop(self, number: int) -> list[int]:
+        """Forget the last stroke if it has that number; return where its edits are."""
+        if not self.done or self.done[-1].number != number:
+            return []
+        return self.done.pop().places
 
     def undo(self) -> None:
         """Move the last stroke to those that are undone."""

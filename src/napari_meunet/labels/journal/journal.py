@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from threading import Lock
+from threading import Condition, Lock
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.entry import Entry, Kind, packed, unpacked
 from napari_meunet.labels.journal.history import History, Stroke
@@ -39,7 +38,6 @@ class _WholeStroke:
     """The stroke of a tool that is at work."""
 
     tool: str
-    number: int
     has_begun: bool = False
 
 
@@ -85,7 +83,9 @@ class Journal:
         self._flushing = Lock()
         self._closing = False
         self._stroke_is_open = False
+        self._is_partial = False
         self._whole: _WholeStroke | None = None
+        self._idle = Condition(voxels.lock)
         self.history = History()
         self.n_changes = self._n_synced = self._last_number = 0
         self.n_steps = 0
@@ -111,21 +111,24 @@ class Journal:
             If the disk is full, or fails; nothing has changed then.
         """
         with self._voxels.lock:
-            number = self._number_for(edit, tool)
-            entry = Entry(Kind.EDIT, number, _now(), tool, packed(edit))
+            if self._whole is not None:
+                self._begin(self._whole, tool)
+            elif not self._joins(tool):
+                self._last_number += 1
+            entry = Entry(Kind.EDIT, self._last_number, _now(), tool, packed(edit))
             place = self._append(entry)
-            self._last_number = max(self._last_number, number)
             if self._whole is None:
                 self.history.undone.clear()
             self._add(entry, place)
             self._stroke_is_open = True
-            self._voxels.apply(edit)
+            with self._in_full():
+                self._voxels.apply(edit)
 
     @contextmanager
     def whole_stroke(self, tool: str) -> Iterator[None]:
         """Make all edits of a tool one stroke, or none if it does not come to its end.
 
-        A person cannot change anything meanwhile, nor undo. If the process dies, the
+        Nobody else can change anything meanwhile, nor undo. If the process dies, the
         edits are taken back when the labels are opened next.
 
         Raises
@@ -138,7 +141,7 @@ class Journal:
                 raise _busy(self._whole.tool)
             self.end_stroke()
             self.n_steps += 1
-            self._whole = _WholeStroke(tool, self._last_number + 1)
+            self._whole = _WholeStroke(tool)
             self._last_number += 1
         try:
             yield
@@ -147,43 +150,39 @@ class Journal:
             raise
         self._end_whole(Kind.END)
 
+    def wait_for_tool(self) -> None:
+        """Return when no tool is at work; the caller holds the lock of the voxels."""
+        while self._whole is not None:
+            self._idle.wait()
+
+    def _begin(self, whole: "_WholeStroke", tool: str) -> None:
+        """Note that a tool's stroke begins with the edit that comes."""
+        if tool != whole.tool:
+            raise _busy(whole.tool)
+        if not whole.has_begun:
+            self._append(Entry(Kind.BEGIN, self._last_number, _now()), is_change=False)
+            whole.has_begun = True
+
     def _end_whole(self, kind: Kind) -> None:
         with self._voxels.lock:
             whole, self._whole = self._whole, None
+            self._idle.notify_all()
             self.end_stroke()
             self.n_steps += 1
             if whole is None or not whole.has_begun:
                 return
             if kind is Kind.DROP:
-                self._drop(whole.number)
+                self._keeper.ask()
+                self._drop(self._last_number)
             else:
-                self._append(Entry(kind, whole.number, _now()), is_change=False)
+                self._append(Entry(kind, self._last_number, _now()), is_change=False)
                 self.history.undone.clear()
 
     def _drop(self, number: int) -> None:
         """Take back what a tool has done, as if it never had."""
-        stroke = self.history.find(number)
-        if stroke is None:
-            return
-        self._append(Entry(Kind.DROP, number, _now()))
-        self.history.done.remove(stroke)
-        self._change(Kind.DROP, self._records.at(_in_order(Kind.DROP, stroke.places)))
-
-    def _number_for(self, edit: Edit, tool: str) -> int:
-        """Return the stroke that an edit belongs to; begin that of a tool."""
-        whole = self._whole
-        if whole is not None and tool == whole.tool:
-            if not whole.has_begun:
-                self._append(Entry(Kind.BEGIN, whole.number, _now()), is_change=False)
-                whole.has_begun = True
-            return whole.number
-        if whole is not None and edit.becomes_corrected:
-            raise _busy(whole.tool)
-        return self._last_number + (0 if self._joins(tool) else 1)
-
-    def boxes(self, stroke: Stroke) -> list[Box]:
-        """Return where the edits of a stroke lie, in their order."""
-        return [Entry.from_bytes(edit).box for edit in self._records.at(stroke.places)]
+        self._write(Entry(Kind.DROP, number, _now()))
+        places = self.history.drop(number)
+        self._change(Kind.DROP, self._records.at(_in_order(Kind.DROP, places)))
 
     def edits(self, places: Iterable[int]) -> Iterator[Edit]:
         """Yield edits by their places in the journal."""
@@ -228,11 +227,12 @@ class Journal:
             if not strokes:
                 return None
             stroke = strokes[-1]
-            edits = list(self._records.at(_in_order(kind, stroke.places)))
+            for _ in self._records.at(stroke.places):  # or one could not be read later
+                pass
             self._append(Entry(kind, stroke.number, _now()))
             move()
             self.n_steps += 1
-            self._change(kind, edits)
+            self._change(kind, self._records.at(_in_order(kind, stroke.places)))
             return stroke
 
     def flush(self) -> None:
@@ -244,7 +244,7 @@ class Journal:
                 n = self.n_changes
             self._records.sync()  # first: a voxel without its entry explains nothing
             self._voxels.flush()
-            if n > self._n_synced:
+            if n > self._n_synced and not self._is_partial:
                 with suppress(MeUNetError):  # of a full disk: opening repeats more
                     self._records.append(Entry(Kind.SYNCED, n, _now()).to_bytes())
                     self._records.sync()
@@ -252,12 +252,16 @@ class Journal:
 
     def close(self) -> None:
         """Flush, and take no more edits; closing twice is allowed."""
-        with self._voxels.lock:
-            self._closing = True
-        self._keeper.close()
         try:
+            with self._voxels.lock:
+                try:
+                    self._end_whole(Kind.DROP)  # if a tool is at work
+                finally:
+                    self._closing = True
+            self._keeper.close()
             self.flush()
         finally:
+            self._keeper.close()
             self._records.close()
 
     def _open(self) -> None:
@@ -265,7 +269,8 @@ class Journal:
         self.n_restored = len(unsynced)
         for kind, places in unsynced:
             self._change(kind, self._records.at(_in_order(kind, places)))
-        self._drop(unfinished)
+        if unfinished:
+            self._drop(unfinished)
         self.flush()
         strokes = (*self.history.done, *self.history.undone)
         n_needed = sum(len(stroke.places) for stroke in strokes)
@@ -296,7 +301,7 @@ class Journal:
             if entry.kind is Kind.BEGIN:
                 unfinished = entry.number
                 continue
-            if entry.kind is not Kind.EDIT or entry.goes_on_after(unfinished):
+            if entry.kind is not Kind.EDIT or entry.number != unfinished:
                 unfinished = 0
             if unfinished == 0 and entry.kind in (Kind.EDIT, Kind.END):
                 self.history.undone.clear()
@@ -317,11 +322,7 @@ class Journal:
         if entry.kind is Kind.REDO:
             history.redo()
             return tuple(history.done[-1].places)
-        stroke = history.find(entry.number)
-        if stroke is None:
-            raise ValueError(f"stroke {entry.number} is dropped and was not made")
-        history.done.remove(stroke)
-        return tuple(stroke.places)
+        return tuple(history.drop(entry.number))
 
     def _compact(self) -> None:
         """Write the journal anew, without strokes that nobody can undo or redo."""
@@ -344,9 +345,13 @@ class Journal:
         if self._closing:
             raise self._voxels.not_writable()
         self._keeper.require_health()
+        place = self._write(entry, is_change=is_change)
+        self._keeper.ask()
+        return place
+
+    def _write(self, entry: Entry, *, is_change: bool = True) -> int:
         place = self._records.append(entry.to_bytes())
         self.n_changes += is_change
-        self._keeper.ask()
         return place
 
     def _add(self, entry: Entry, place: int) -> None:
@@ -356,8 +361,19 @@ class Journal:
     def _change(self, kind: Kind, records: Iterable[bytes]) -> None:
         """Make edits, or take them back, whatever part of that was done before."""
         act = self._voxels.revert if kind in BACK else self._voxels.apply
-        for record in records:
-            act(unpacked(Entry.from_bytes(record).packed))
+        with self._in_full():
+            for record in records:
+                act(unpacked(Entry.from_bytes(record).packed))
+
+    @contextmanager
+    def _in_full(self) -> Iterator[None]:
+        """Remember a change of the voxels that did not come to its end.
+
+        Nothing counts as synced any more then, so that opening repeats it.
+        """
+        was_partial, self._is_partial = self._is_partial, True
+        yield
+        self._is_partial = was_partial
 
     def _sync(self) -> None:
         self._records.sync()

@@ -11,6 +11,8 @@ from scipy.ndimage import center_of_mass, distance_transform_edt, shift
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, intersection, within
+from napari_meunet.labels.edit import Edit
+from napari_meunet.labels.journal.history import PAINT
 from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.labels.tools.pieces import Mask
 from napari_meunet.progress import Progress, Steps
@@ -117,7 +119,8 @@ class Interpolate(PlaneTool):
     """Draws the label between the planes that a person has painted.
 
     A plane counts as painted if a person has set a voxel of it to the label, and not
-    if it was interpolated and nobody has painted there since: that is drawn anew.
+    if the label was interpolated there and nobody has painted in it since: that is
+    drawn anew.
     Signed distances from the outlines of two such planes are interpolated linearly
     [1]_; outlines that do not overlap move along the line between their centres [2]_.
 
@@ -194,14 +197,24 @@ class Interpolate(PlaneTool):
         for stroke in canvas.journal.history.done:
             across = stroke.box[self.axis]
             if stroke.tool == self.name:
-                edits = zip(canvas.journal.boxes(stroke), stroke.places, strict=True)
-                for box, place in edits:
-                    if box[self.axis].stop - box[self.axis].start == 1:
-                        planes.setdefault(box[self.axis].start, []).append(place)
-            else:
+                edits = zip(
+                    stroke.places, canvas.journal.edits(stroke.places), strict=True
+                )
+                for place, edit in edits:
+                    if self._drew(edit):
+                        start = edit.box[self.axis].start
+                        planes.setdefault(start, []).append(place)
+            elif stroke.tool == PAINT or across.stop - across.start == 1:
+                # and not by what went through all planes, to smooth them
                 for plane in range(across.start, across.stop):
                     planes.pop(plane, None)
         return planes
+
+    def _drew(self, edit: Edit) -> bool:
+        """Tell whether an edit has drawn this label in one plane."""
+        across = edit.box[self.axis]
+        mine = (edit.after == self.label) | (edit.before == self.label)
+        return across.stop - across.start == 1 and bool(mine.all())
 
     def _between(
         self, canvas: Canvas, first: int, last: int

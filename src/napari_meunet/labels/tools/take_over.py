@@ -62,4 +62,6 @@ class TakeOver:
     def _count(self, plane: Box, disputed: NDArray[np.bool]) -> None:
         starts = [part.start for part in plane]
         places = (np.argwhere(disputed) + starts) // PLACE_EDGE
-        self.conflicts.update((z, y, x) for z, y, x in places.tolist())
+        found, counts = np.unique(places, axis=0, return_counts=True)
+        for (z, y, x), n in zip(found.tolist(), counts.tolist(), strict=True):
+            self.conflicts[z, y, x] += n

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from napari_meunet.labels.journal.history import Stroke
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.labels.tools.tool import Tool
+    from napari_meunet.volume.volume import Spacing
 
 VOXELS = {Amount.DISTANCE: 2, Amount.VOLUME: 100}
 """What is proposed, in voxels."""
@@ -75,6 +76,7 @@ class ToolsBox(QGroupBox):
         self._viewer = viewer
         self._layers = layers
         self._job: Job | None = None
+        self._sized: tuple[Amount, Spacing | None] | None = None
         self._make_parts()
         self._lay_out()
         self._connect()
@@ -153,11 +155,17 @@ class ToolsBox(QGroupBox):
         self._show_rows()
 
     def take_layer(self) -> None:
-        """Speak in the units of the layer, and propose a size."""
-        store, amount = self._store, self._offer.amount
+        """Speak in the units of the layer, and propose a size if it has others."""
+        store = self._store
         self.setEnabled(store is not None or self._job is not None)
         self.name_label()
-        if store is None or amount not in VOXELS:
+        sized = self._offer.amount, store and store.spacing
+        if store is not None and sized != self._sized:
+            self._sized = sized
+            self._propose_size(store, self._offer.amount)
+
+    def _propose_size(self, store: "LabelStore", amount: Amount) -> None:
+        if amount not in VOXELS:
             return
         voxel = store.spacing.zyx if store.spacing else (1.0, 1.0, 1.0)
         unit = "um" if store.spacing else "voxels"
