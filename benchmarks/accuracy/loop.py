@@ -24,7 +24,7 @@ from napari_meunet.training.loop.losses import segmentation_loss
 from napari_meunet.training.loop.state import TrainingState
 from napari_meunet.training.loop.statistics import statistics_measured
 from napari_meunet.training.loop.stepper import Stepper, make_fabric
-from napari_meunet.training.patches.augmentation import Augmentation
+from napari_meunet.training.patches.augmentation import Augmentation, Moved
 from napari_meunet.training.patches.batches import Batches, read_ahead
 from napari_meunet.training.patches.sampler import PatchSampler
 from napari_meunet.training.patches.specimen import Specimen
@@ -50,7 +50,7 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, image: Tensor, labels: Tensor, _: Tensor) -> Tensor:
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
         logits = self.network(image)
         if logits.ndim == labels.ndim + 1:
@@ -94,18 +94,18 @@ class _Loop:
         return cls(fabric, objective, stepper, sampler, config)
 
     def take_steps(self, steps: range, n_steps: int) -> None:
-        for step, (image, labels) in zip(steps, self._batches(steps), strict=True):
-            self.stepper.step(image, labels, step / n_steps)
+        for step, batch in zip(steps, self._batches(steps), strict=True):
+            self.stepper.step(batch, step / n_steps)
 
     def measure_statistics(self, n_steps: int) -> None:
         """Replace BatchNorm's running statistics by those of the present weights."""
         steps = range(n_steps, n_steps + CALIBRATION_STEPS)
         with statistics_measured(self.objective), torch.no_grad():
-            for image, labels in self._batches(steps):
+            for batch in self._batches(steps):
                 with self.fabric.autocast():
-                    self.objective(image, labels)
+                    self.objective(*batch)
 
-    def _batches(self, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, steps: range) -> Iterator[Moved]:
         config = self.config
         augmentation = Augmentation.of(config)
         batches = Batches(self.sampler, config.batch_size, (config.seed, 0, 0))

@@ -69,8 +69,8 @@ def run(options: argparse.Namespace) -> None:
     config = _config(options, initial)
     pairs, held_out = _specimens(options, config)
     card = initial.card if initial else None
-    reducer = Reducer(options.voxel_size, card, config.n_devices)
-    pairs, validation = reducer.reduced(pairs), reducer.reduced(held_out)
+    reducer = Reducer(options.voxel_size, card, config)
+    pairs, validation = reducer.to_learn_from(pairs), reducer.reduced(held_out)
     card = draft_card(
         options.output,
         class_table(options.classes),

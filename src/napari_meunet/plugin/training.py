@@ -274,8 +274,8 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
     named = initial.card.classes if initial else request.classes
     pairs, classes = _pairs(task, named)
     before = initial.card if initial else None
-    reducer = Reducer(request.voxel_size, before, config.n_devices)
-    pairs, validation = reducer.reduced(pairs), reducer.reduced(held_out)
+    reducer = Reducer(request.voxel_size, before, config)
+    pairs, validation = reducer.to_learn_from(pairs), reducer.reduced(held_out)
     watch.remark = "; ".join(reducer.remarks)
     card = draft_card(
         output,

@@ -6,6 +6,8 @@ import torch
 
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.loop.losses import (
+    NO_OFFSETS,
+    at_offsets,
     class_weights,
     dice_loss,
     segmentation_loss,
@@ -118,3 +120,45 @@ def test_the_weighted_loss_leaves_out_voxels_without_a_label():
     )
     nothing = segmentation_loss(logits, torch.full_like(labels, IGNORE), weights)
     assert nothing == dice_loss(logits, torch.full_like(labels, IGNORE))
+
+
+@pytest.mark.parametrize("detail", [2, 3])
+def test_logits_are_moved_as_the_engine_draws_between_voxels(detail):
+    logits = torch.randn(1, 3, 4, 5, 6)
+    fine = torch.nn.functional.interpolate(
+        logits.softmax(1),
+        scale_factor=detail,
+        mode="trilinear",
+        align_corners=False,
+    )
+    for z, y, x in np.ndindex(detail, detail, detail):
+        offset = (torch.tensor([[z, y, x]]) + 0.5) / detail - 0.5
+        found = at_offsets(logits, offset).softmax(1)
+        expected = fine[:, :, z::detail, y::detail, x::detail]
+        torch.testing.assert_close(found, expected)
+
+
+def test_every_patch_has_an_offset_of_its_own():
+    logits = torch.randn(2, 3, 4, 4, 4)
+    offsets = torch.tensor([[0.25, 0.0, -0.25], [-0.25, 0.25, 0.25]])
+    both = at_offsets(logits, offsets)
+    for i in range(2):
+        alone = at_offsets(logits[i : i + 1], offsets[i : i + 1])
+        torch.testing.assert_close(both[i : i + 1], alone)
+    everywhere = at_offsets(logits, offsets[:1])
+    torch.testing.assert_close(everywhere[:1], both[:1])
+
+
+def test_without_offsets_logits_stay_what_they_are():
+    logits = torch.randn(2, 3, 4, 4, 4)
+    assert at_offsets(logits, NO_OFFSETS) is logits
+
+
+def test_a_certain_answer_has_a_finite_loss_between_voxels():
+    labels = torch.randint(0, 3, (1, 4, 4, 4), dtype=torch.uint8)
+    logits = certain(labels, 3).requires_grad_()
+    offsets = torch.full((1, 3), 0.25)
+    loss = segmentation_loss(at_offsets(logits, offsets), labels)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(logits.grad).all()

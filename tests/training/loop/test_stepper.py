@@ -8,6 +8,7 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.training.loop.state import TrainingState
 from napari_meunet.training.loop.stepper import Stepper, make_fabric
+from napari_meunet.training.patches.augmentation import Moved
 
 
 class Sum(nn.Module):
@@ -17,7 +18,7 @@ class Sum(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
-    def forward(self, image, labels):
+    def forward(self, image, labels, offsets):
         return self.weight.sum() + 0 * (image.sum() + labels.sum())
 
 
@@ -31,7 +32,7 @@ def stepper_in_fp16(state):
 
 def take(stepper, n_steps):
     for _ in range(n_steps):
-        stepper.step(torch.zeros(1), torch.zeros(1), 0.0)
+        stepper.step(Moved(*torch.zeros(3, 1)), 0.0)
 
 
 @pytest.mark.parametrize("stopped_at", [1, 2, 3])

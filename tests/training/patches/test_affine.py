@@ -81,7 +81,7 @@ def test_the_affine_augmentation_leaves_most_patches_exactly_as_they_are():
     images = 255 * torch.rand(300, 1, 6, 6, 6)
     augmentation = Augmentation(0.2, mirror=True, kind="affine")
     assert augmentation.drawn_size(240) == 240
-    seen, truth = augmentation.apply(images, labels, 6, seed=5)
+    seen, truth, _ = augmentation.apply(images, labels, 6, seed=5)
     same = (seen == images).flatten(1).all(dim=1)
     assert 0.7 < same.float().mean() < 0.9
     assert torch.equal(same, (truth == labels).flatten(1).all(dim=1))

@@ -25,7 +25,9 @@ def test_without_deformation_image_and_labels_move_together(monkeypatch):
     seen = set()
     for seed in range(60):
         image = (CORNER > 0).float()[None, None]
-        moved, truth = Augmentation(0, mirror=True).apply(image, CORNER[None], 8, seed)
+        moved, truth, _ = Augmentation(0, mirror=True).apply(
+            image, CORNER[None], 8, seed
+        )
         assert torch.equal(moved[0, 0] > 0, truth[0] > 0)
         assert torch.equal(
             truth.unique(return_counts=True)[1], CORNER.unique(return_counts=True)[1]
@@ -77,7 +79,7 @@ def test_a_deformed_ball_stays_where_its_labels_are():
     z, y, x = torch.meshgrid(*[torch.arange(drawn) - 17.0] * 3, indexing="ij")
     labels = ((z**2 + y**2 + 2 * x**2) < 100).to(torch.uint8)
     for seed in range(10):
-        image, truth = augmentation.apply(
+        image, truth, _ = augmentation.apply(
             labels.float()[None, None], labels[None], 32, seed
         )
         assert image.shape == (1, 1, 32, 32, 32)
@@ -119,9 +121,9 @@ def test_values_stay_between_zero_and_one_and_the_seed_decides():
     image = torch.rand(2, 1, 10, 10, 10)
     labels = torch.zeros(2, 10, 10, 10, dtype=torch.uint8)
     augmentation = Augmentation(0.5, mirror=True)
-    first, _ = augmentation.apply(image, labels, 8, 3)
-    again, _ = augmentation.apply(image, labels, 8, 3)
-    other, _ = augmentation.apply(image, labels, 8, 4)
+    first, _, _ = augmentation.apply(image, labels, 8, 3)
+    again, _, _ = augmentation.apply(image, labels, 8, 3)
+    other, _, _ = augmentation.apply(image, labels, 8, 4)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.min() >= 0
@@ -152,8 +154,81 @@ def test_mixed_precision_does_not_move_patches(kind, rng):
 def test_a_card_moves_patches_as_the_processor_does(kind, rng):
     augmentation = Augmentation(1.0, mirror=True, kind=kind)
     image, labels = random_patches(augmentation, 4, 32, rng)
-    _, here = augmentation.apply(image, labels, 32, seed=1)
-    changed, there = augmentation.apply(image.cuda(), labels.cuda(), 32, seed=1)
+    _, here, _ = augmentation.apply(image, labels, 32, seed=1)
+    changed, there, _ = augmentation.apply(image.cuda(), labels.cuda(), 32, seed=1)
     assert changed.is_cuda
     # a place between two voxels may be rounded either way
     assert (there.cpu() == here).float().mean() > 0.999
+
+
+def in_fine_voxels(axis, n, detail):
+    """Return an image of its own coordinate along an axis, and labels of fine ones."""
+    view = [1, 1, 1]
+    view[axis] = -1
+    coordinate = torch.arange(n, dtype=torch.float32).view(view).expand(n, n, n)
+    fine = torch.arange(n * detail, dtype=torch.uint8).view(view)
+    return coordinate[None, None], fine.expand([n * detail] * 3)[None].contiguous()
+
+
+def places_of(labels, detail):
+    """Return where fine labels lie, in voxels of the image."""
+    return (labels.float() + 0.5) / detail - 0.5
+
+
+@pytest.fixture
+def moved_as_it_is(monkeypatch):
+    """Return a function that moves one patch and leaves its grey values."""
+    place = "napari_meunet.training.patches.augmentation.regrey"
+    monkeypatch.setattr(place, lambda image, _: image)
+
+    def move(augmentation, image, labels, size, seed):
+        moved = augmentation.apply(image, labels, size, seed)
+        return moved.images[0, 0], moved.labels[0], moved.offsets[0]
+
+    return move
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("detail", [2, 3])
+def test_offsets_say_where_in_a_voxel_its_label_lies(moved_as_it_is, axis, detail):
+    image, labels = in_fine_voxels(axis, 10, detail)
+    seen = set()
+    for seed in range(60):
+        at, truth, offset = moved_as_it_is(
+            Augmentation(0, mirror=True), image, labels, 8, seed
+        )
+        slopes = [torch.diff(at, dim=a).mean() for a in range(3)]
+        aside = sum(s * o for s, o in zip(slopes, offset, strict=True))
+        found = places_of(truth, detail)
+        torch.testing.assert_close(found, at + aside, rtol=0, atol=1e-5)
+        seen.add(tuple(offset.tolist()))
+    assert len(seen) > detail
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_offsets_hold_for_what_is_turned_and_bent(moved_as_it_is, axis):
+    augmentation = Augmentation(1, mirror=True)
+    drawn = augmentation.drawn_size(16)
+    image, labels = in_fine_voxels(axis, drawn, 2)
+    for seed in range(20):
+        at, truth, offset = moved_as_it_is(augmentation, image, labels, 16, seed)
+        inside = (at > 1) & (at < drawn - 2) & (truth != IGNORE)
+        slopes = torch.stack(torch.gradient(at))
+        aside = (slopes * offset.view(3, 1, 1, 1)).sum(0)
+        off = (places_of(truth, 2) - at - aside)[inside]
+        # the nearest label is a quarter of a voxel off at most
+        assert off.abs().max() < 0.25 + 0.1
+        assert abs(float(off.mean())) < 0.03
+        assert float(aside[inside].abs().mean()) > 0.08
+
+
+def test_one_label_in_a_voxel_lies_in_its_middle():
+    image, labels = in_fine_voxels(0, 10, 1)
+    for augmentation in (Augmentation(0.5, mirror=True), Augmentation(1, mirror=False)):
+        assert not augmentation.apply(image, labels, 8, 1).offsets.any()
+
+
+def test_a_made_up_image_shows_the_labels_where_they_were_taken():
+    image, labels = in_fine_voxels(0, 10, 2)
+    moved = Augmentation(0, mirror=True, synthetic=1).apply(image, labels % 3, 8, 1)
+    assert not moved.offsets.any()

@@ -65,7 +65,7 @@ def test_two_classes_are_told_apart_by_contrast(block):
 def test_a_fraction_of_the_patches_is_made_up(block):
     labels = block[:16, :16, :16].expand(200, 16, 16, 16)
     images = torch.full((200, 1, 16, 16, 16), 0.5)
-    augmented, _ = Augmentation(0, mirror=True, synthetic=0.5).apply(
+    augmented, _, _ = Augmentation(0, mirror=True, synthetic=0.5).apply(
         images, labels, 16, seed=1
     )
     made_up = (augmented.flatten(1).std(dim=1) > 0.05).sum()

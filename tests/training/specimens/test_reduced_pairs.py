@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from hypothesis.extra.numpy import arrays, basic_indices
 
+from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, SpacingRange
 from napari_meunet.network.spacing import reduction
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.specimens import reduced as room
 from napari_meunet.training.specimens.reduced import (
+    DetailedLabels,
     KeptPlanes,
     ReducedLabels,
     Reducer,
@@ -23,6 +25,7 @@ from napari_meunet.training.specimens.scans import spacing_range
 from napari_meunet.volume.volume import Spacing, Volume
 
 IGNORE = 255
+CONFIG = TrainingConfig()
 
 
 def pair_of(zyx=(3.0, 3.0, 3.0), shape=(20, 18, 16), seed=0):
@@ -61,7 +64,7 @@ def test_many_voxels_of_one_label_are_all_counted():
 
 def test_scans_are_brought_near_to_a_size_axis_by_axis():
     fine, coarse = pair_of((3.0, 1.5, 1.4)), pair_of((7.0, 9.0, 6.0))
-    reducer = Reducer(6.0, None)
+    reducer = Reducer(6.0, None, CONFIG)
     (image, labels), other = reducer.reduced([fine, coarse])
     assert reducer.remarks == [
         "2 x 4 x 4 voxels are learned from as one: 6 x 6 x 5.6 um (z, y, x)"
@@ -76,7 +79,7 @@ def test_scans_are_brought_near_to_a_size_axis_by_axis():
 
 
 def test_a_model_sees_a_scan_as_it_has_learned_from_it():
-    pairs = Reducer(12.0, None).reduced([pair_of((2.9, 2.9, 2.9))])
+    pairs = Reducer(12.0, None, CONFIG).reduced([pair_of((2.9, 2.9, 2.9))])
     learned = spacing_range([image for image, _ in pairs])
     card = Card.model_construct(spacing=learned, voxel_size=None)
     assert reduction(card, (2.9, 2.9, 2.9)) == (4, 4, 4)
@@ -84,7 +87,7 @@ def test_a_model_sees_a_scan_as_it_has_learned_from_it():
 
 @given(sizes=st.lists(st.floats(1.0, 9.0), min_size=1, max_size=4))
 def test_of_several_spacings_a_model_sees_each_as_it_has_learned_from_it(sizes):
-    pairs = Reducer(6.0, None).reduced([pair_of((um,) * 3) for um in sizes])
+    pairs = Reducer(6.0, None, CONFIG).reduced([pair_of((um,) * 3) for um in sizes])
     learned = spacing_range([image for image, _ in pairs])
     card = Card.model_construct(spacing=learned, voxel_size=6.0)
     for um, (image, _) in zip(sizes, pairs, strict=True):
@@ -94,38 +97,42 @@ def test_of_several_spacings_a_model_sees_each_as_it_has_learned_from_it(sizes):
 
 def test_what_a_model_was_brought_to_goes_on():
     before = Card.model_construct(spacing=None, voxel_size=6.0)
-    reducer = Reducer(None, before)
+    reducer = Reducer(None, before, CONFIG)
     ((image, _),) = reducer.reduced([pair_of()])
     assert (reducer.voxel_size, image.shape) == (6.0, (10, 9, 8))
-    assert Reducer(9.0, before).voxel_size == 9.0
+    assert Reducer(9.0, before, CONFIG).voxel_size == 9.0
 
 
 def test_labels_may_know_the_spacing_alone():
     image, labels = pair_of()
-    ((found, _),) = Reducer(6.0, None).reduced([(replace(image, spacing=None), labels)])
+    ((found, _),) = Reducer(6.0, None, CONFIG).reduced(
+        [(replace(image, spacing=None), labels)]
+    )
     assert found.spacing.zyx == (6.0, 6.0, 6.0)
 
 
 def test_scans_keep_their_data_type():
     image, labels = pair_of()
-    ((found, _),) = Reducer(6.0, None).reduced([(image, labels)])
+    ((found, _),) = Reducer(6.0, None, CONFIG).reduced([(image, labels)])
     assert found.dtype == np.uint8  # as models of raw grey values want it
 
 
 def test_without_a_size_it_is_what_the_model_to_begin_from_knows():
     pairs = [pair_of()]
-    assert Reducer(None, None).reduced(pairs) == pairs
+    assert Reducer(None, None, CONFIG).reduced(pairs) == pairs
     trained = SpacingRange(finest=(9.0, 9.0, 3.0), coarsest=(9.0, 9.0, 3.0))
     before = Card.model_construct(spacing=trained, voxel_size=None)
-    ((image, labels),) = Reducer(None, before).reduced(pairs)
+    ((image, labels),) = Reducer(None, before, CONFIG).reduced(pairs)
     assert image.shape == labels.shape == (7, 6, 16)
-    ((image, _),) = Reducer(6.0, before).reduced(pairs)  # what is asked counts more
+    ((image, _),) = Reducer(6.0, before, CONFIG).reduced(
+        pairs
+    )  # what is asked counts more
     assert image.shape == (10, 9, 8)
 
 
 def test_labels_without_a_scan_are_reduced_alike():
     _, labels = pair_of()
-    ((image, found),) = Reducer(6.0, None).reduced([(None, labels)])
+    ((image, found),) = Reducer(6.0, None, CONFIG).reduced([(None, labels)])
     assert image is None
     assert found.shape == (10, 9, 8)
 
@@ -139,7 +146,7 @@ def test_labels_without_a_scan_are_reduced_alike():
 )
 def test_a_size_that_cannot_be_had_is_refused(zyx, size, message):
     with pytest.raises(MeUNetError, match=message):
-        Reducer(size, None).reduced([pair_of(zyx)])
+        Reducer(size, None, CONFIG).reduced([pair_of(zyx)])
 
 
 def test_planes_are_computed_once():
@@ -163,9 +170,108 @@ def test_planes_are_computed_once():
 def test_what_there_is_no_room_for_is_not_kept(monkeypatch):
     n_bytes = 10 * 9 * 8  # of labels or a scan
     monkeypatch.setattr(room, "free_on_host", lambda: 4 * 2 * 3.5 * n_bytes)
-    reducer = Reducer(6.0, None, n_processes=2)
+    reducer = Reducer(6.0, None, TrainingConfig(n_devices=2))
     one, other = reducer.reduced([pair_of(), pair_of()])
     kept = [isinstance(volume.planes, KeptPlanes) for volume in (*one, *other)]
     assert sorted(kept) == [False, True, True, True]
     for image, labels in (one, other):
         assert image.read(0, 1).shape == labels.read(0, 1).shape == (1, 9, 8)
+
+
+@given(
+    shape=st.tuples(*[st.integers(1, 9)] * 3),
+    factors=st.tuples(*[st.sampled_from([1, 2, 4])] * 3),
+    data=st.data(),
+)
+def test_every_part_of_a_large_voxel_has_a_label(shape, factors, data):
+    labels = np.random.default_rng(0).integers(0, 3, shape, dtype=np.uint8)
+    detailed = DetailedLabels(labels, factors, 2)
+    assert detailed.shape == tuple(
+        -(-n // f) * 2 for n, f in zip(shape, factors, strict=True)
+    )
+    finer = [max(1, f // 2) for f in factors]
+    parts = ReducedLabels(labels, tuple(finer))[:]
+    for place in np.ndindex(detailed.shape):
+        at = [
+            min(i // 2 if f == 1 else i, n - 1)
+            for i, f, n in zip(place, factors, parts.shape, strict=True)
+        ]
+        assert (
+            detailed[tuple(slice(i, i + 1) for i in place)].item() == parts[tuple(at)]
+        )
+    index = data.draw(basic_indices(detailed.shape, allow_ellipsis=False, max_dims=3))
+    steps = [part.step for part in np.atleast_1d(index) if isinstance(part, slice)]
+    if isinstance(index, tuple) and all(step in (None, 1) for step in steps):
+        np.testing.assert_array_equal(detailed[index], detailed[:][index])
+
+
+def test_labels_are_finer_than_the_voxels_that_are_learned_from():
+    pairs = [pair_of((3.0, 3.0, 3.0)), pair_of((1.5, 6.0, 3.0), seed=1)]
+    reducer = Reducer(6.0, None, CONFIG)
+    (image, labels), (other, fine) = reducer.to_learn_from(pairs)
+    assert (image.shape, labels.shape) == ((10, 9, 8), (20, 18, 16))
+    np.testing.assert_array_equal(labels.planes[:, :, :], pairs[0][1].planes[:, :, :])
+    assert labels.spacing.zyx == (3.0, 3.0, 3.0)
+    assert (other.shape, fine.shape) == ((5, 18, 8), (10, 36, 16))
+    ((_, coarse), _) = reducer.reduced(pairs)
+    assert coarse.shape == image.shape
+
+
+@pytest.mark.parametrize(
+    ("spacings", "factors"),
+    [
+        ((3.0, 3.0), 2),
+        ((2.0, 2.0), 3),
+        ((3.0, 2.0), 1),
+        ((1.2, 1.2), 1),
+        ((6.0, 6.0), 1),
+    ],
+)
+def test_details_are_alike_in_all_scans(spacings, factors):
+    pairs = [pair_of((um,) * 3) for um in spacings]
+    found = Reducer(6.0, None, CONFIG).to_learn_from(pairs)
+    assert {fine.shape[0] // image.shape[0] for image, fine in found} == {factors}
+
+
+def test_where_labels_cannot_be_finer_they_are_not():
+    pair = pair_of()
+    paper = TrainingConfig(sampling="windows", augmentation="affine")
+    for reducer, pairs in (
+        (Reducer(6.0, None, paper), [pair]),
+        (Reducer(6.0, None, CONFIG), [pair, (None, pair[1])]),
+    ):
+        for _, labels in reducer.to_learn_from(pairs):
+            assert labels.shape == (10, 9, 8)
+    assert Reducer(None, None, CONFIG).to_learn_from([pair]) == [pair]
+
+
+def test_a_specimen_knows_voxels_and_shows_fine_labels():
+    ((image, labels),) = Reducer(6.0, None, CONFIG).to_learn_from([pair_of()])
+    specimen = Specimen.index(image, labels, 3, np.random.default_rng(0))
+    assert specimen.shape == (10, 9, 8)
+    assert specimen.detail == 2
+    assert specimen.counts.sum() == 20 * 18 * 16
+    assert all((found < specimen.shape).all() for found in specimen.voxels.values())
+    full = pair_of()[1].planes
+    for value, found in specimen.voxels.items():
+        z, y, x = (2 * found[:50]).T
+        blocks = [
+            full[i : i + 2, j : j + 2, k : k + 2]
+            for i, j, k in zip(z, y, x, strict=True)
+        ]
+        assert all((block == value).any() for block in blocks)
+    start = np.array([-1, 2, 3])
+    window, fine = specimen.fine_patch(start, 4)
+    assert (window.shape, fine.shape) == ((4, 4, 4), (8, 8, 8))
+    np.testing.assert_array_equal(fine[2:], full[:6, 4:12, 6:14])
+    assert not fine[:2].any()
+    again, coarse = specimen.patch(start, 4)
+    np.testing.assert_array_equal(again, window)
+    np.testing.assert_array_equal(coarse, fine[1::2, 1::2, 1::2])
+
+
+def test_fine_labels_must_fit_the_scan():
+    ((image, labels),) = Reducer(6.0, None, CONFIG).to_learn_from([pair_of()])
+    cut = Volume.from_array(labels.planes[:, :, 1:], labels.spacing)
+    with pytest.raises(MeUNetError, match="same shape"):
+        Specimen.index(image, cut, 3, np.random.default_rng(0))

@@ -28,7 +28,7 @@ from napari_meunet.training.loop.statistics import statistics_measured
 from napari_meunet.training.loop.stepper import Stepper
 from napari_meunet.training.memory.budget import memory_budget
 from napari_meunet.training.memory.plan import StepPlan, plan_step
-from napari_meunet.training.patches.augmentation import Augmentation
+from napari_meunet.training.patches.augmentation import Augmentation, Moved
 from napari_meunet.training.patches.batches import Batches, read_ahead
 from napari_meunet.training.patches.sampler import PatchSampler, Sampler
 from napari_meunet.training.patches.specimen import Specimen
@@ -146,7 +146,7 @@ class Fit:
         """Let stage 2 begin with what stage 1 gives, see `hand_over`."""
         batches = self._batches(range(INTERIM_STEPS))
         with self._fabric.autocast():
-            hand_over(self._cascade, (image for image, _ in batches))
+            hand_over(self._cascade, (batch.images for batch in batches))
 
     def _kept(self, stepper: Stepper, objective: Objective, n_steps: int) -> Steps:
         """Fit; where it ends early, save what was learnt."""
@@ -179,10 +179,10 @@ class Fit:
         state = self._state
         if self._is_due(n_steps):  # it was stopped while that was measured
             yield from self._after_step(stepper, objective, n_steps)
-        for image, labels in self._batches(range(state.step, n_steps)):
+        for batch in self._batches(range(state.step, n_steps)):
             if state.n_failures == self._config.patience:
                 break
-            loss = yield from self._step(stepper, image, labels, n_steps)
+            loss = yield from self._step(stepper, batch, n_steps)
             state.step += 1
             state.loss += (loss - state.loss) / min(state.step, AVERAGED_LOSSES)
             yield from self._after_step(stepper, objective, n_steps)
@@ -203,13 +203,13 @@ class Fit:
         yield Progress(self._state.step, n_steps, "steps", objective.name, metrics)
 
     def _step(
-        self, stepper: Stepper, image: Tensor, labels: Tensor, n_steps: int
+        self, stepper: Stepper, batch: Moved, n_steps: int
     ) -> Generator[Progress, None, float]:
         """Take a step and return its loss; with a smaller plan if memory runs out."""
         done = self._state.step
         while True:
             try:
-                return stepper.step(image, labels, done / n_steps)
+                return stepper.step(batch, done / n_steps)
             except (MemoryError, RuntimeError) as error:
                 smaller = self._plan.smaller()
                 # Several processes would no longer wait for each other.
@@ -235,7 +235,7 @@ class Fit:
         if self._fabric.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _batches(self, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, steps: range) -> Iterator[Moved]:
         """Yield the augmented batches of this process."""
         phase = self._state.phase
         key = (self._config.seed, phase, self._fabric.global_rank)
@@ -245,8 +245,9 @@ class Fit:
         for batch in read_ahead(lambda step: batches.draw(step, drawn), steps):
             image = self._fabric.to_device(batch.images)
             labels = self._fabric.to_device(batch.labels)
-            image, labels = self._augmentation.apply(image, labels, size, batch.seed)
-            yield image.contiguous(memory_format=torch.channels_last_3d), labels
+            moved = self._augmentation.apply(image, labels, size, batch.seed)
+            images = moved.images.contiguous(memory_format=torch.channels_last_3d)
+            yield moved._replace(images=images)
 
     def _sampler(self) -> Sampler:
         data, config = self._data, self._config
@@ -305,7 +306,7 @@ class Fit:
             steps = range(n_steps, n_steps + INTERIM_STEPS)
             with statistics_measured(averaged.train()):
                 for batch in self._batches(steps):
-                    self._pass(averaged, *batch)
+                    self._pass(averaged, batch)
         return averaged.eval()
 
     def _save_now_and_then(self, stepper: Stepper) -> None:
@@ -330,9 +331,9 @@ class Fit:
         message = f"{objective.name}, statistics"
         with statistics_measured(objective):
             for done, batch in enumerate(self._batches(steps), start=1):
-                self._pass(objective, *batch)
+                self._pass(objective, batch)
                 yield Progress(done, len(steps), "batches", message)
 
-    def _pass(self, objective: Objective, image: Tensor, labels: Tensor) -> None:
+    def _pass(self, objective: Objective, batch: Moved) -> None:
         with torch.no_grad(), self._fabric.autocast():
-            objective(image, labels)
+            objective(*batch)

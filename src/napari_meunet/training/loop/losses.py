@@ -1,6 +1,6 @@
 """The loss of the authors' notebook: Dice plus cross-entropy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,51 @@ from napari_meunet.training.label_values import IGNORE
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """From logits ``(n, n_classes, z, y, x)`` and labels ``(n, z, y, x)`` to a scalar."""
+
+
+NO_OFFSETS = torch.zeros(1, 3)
+"""Labels are those of the middles of voxels."""
+
+LEAST_PROBABILITY = 1e-7
+"""What is less has no logarithm in single precision."""
+
+
+def at_offsets(logits: Tensor, offsets: Tensor) -> Tensor:
+    """Return logits at places between the middles of voxels.
+
+    Probabilities are linear there, as the engine draws labels that are finer than the
+    voxels that the network sees; beyond the patch they are those of its face.
+
+    Parameters
+    ----------
+    logits
+        ``(n, n_classes, z, y, x)``.
+    offsets
+        ``(n, 3)``, or ``(1, 3)`` for all: voxels along (z, y, x), less than one.
+    """
+    if not offsets.any():
+        return logits
+    probabilities = logits.float().softmax(dim=1)
+    moved = [
+        _moved(one, offset)
+        for one, offset in zip(
+            probabilities, offsets.expand(len(logits), 3).tolist(), strict=True
+        )
+    ]
+    return torch.stack(moved).clamp(min=LEAST_PROBABILITY).log()
+
+
+def _moved(values: Tensor, offset: Sequence[float]) -> Tensor:
+    """Return values ``(c, z, y, x)`` at an offset along (z, y, x)."""
+    for axis, aside in enumerate(offset, start=1):
+        n = values.shape[axis]
+        if aside > 0:
+            neighbours = (values.narrow(axis, 1, n - 1), values.narrow(axis, n - 1, 1))
+        else:
+            neighbours = (values.narrow(axis, 0, 1), values.narrow(axis, 0, n - 1))
+        if aside:
+            values = torch.lerp(values, torch.cat(neighbours, axis), abs(aside))
+    return values
 
 
 def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:

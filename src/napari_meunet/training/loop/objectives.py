@@ -14,7 +14,12 @@ from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.meunet import MeUNet
 from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.training.loop.losses import Loss, segmentation_loss
+from napari_meunet.training.loop.losses import (
+    NO_OFFSETS,
+    Loss,
+    at_offsets,
+    segmentation_loss,
+)
 from napari_meunet.training.memory.step import Phase
 
 STAGE1_SHARE = 0.5
@@ -35,13 +40,18 @@ def half_labels(labels: Tensor) -> Tensor:
 
 
 def both_heads_loss(
-    stage1: MeUNet, features: Tensor, half: Tensor, labels: Tensor, loss: Loss
+    stage1: MeUNet,
+    features: Tensor,
+    half: Tensor,
+    labels: Tensor,
+    offsets: Tensor,
+    loss: Loss,
 ) -> Tensor:
     """Return the sum of the losses of stage 1's heads, at full and half resolution.
 
     So the expanded patch is the local one, and one pass serves both.
     """
-    full = loss(stage1.conv_out(features), labels)
+    full = loss(at_offsets(stage1.conv_out(features), offsets), labels)
     return full + loss(stage1.global_out(half), half_labels(labels))
 
 
@@ -74,18 +84,25 @@ class Stage1Objective(nn.Module):
         logits: Tensor = self.stage1(image)
         return logits
 
-    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
+    def forward(
+        self, image: Tensor, labels: Tensor, offsets: Tensor = NO_OFFSETS
+    ) -> Tensor:
+        """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``.
+
+        These were taken at `offsets`, see `at_offsets`.
+        """
         margin = (image.shape[-1] - self._patch_size) // 2
         if not margin:
             features, half = self.stage1.features_and_half(image)
-            return both_heads_loss(self.stage1, features, half, labels, self._loss)
+            return both_heads_loss(
+                self.stage1, features, half, labels, offsets, self._loss
+            )
         center = slice(margin, margin + self._patch_size)
         # first: its stage without a gradient is the widest of all
         with statistics_kept(self.stage1):
             logits = self.stage1.expanded_logits(image)
         loss = self._loss(logits, half_labels(labels))
-        local = self.stage1(image[:, :, center, center, center])
+        local = at_offsets(self.stage1(image[:, :, center, center, center]), offsets)
         return loss + self._loss(local, labels[:, center, center, center])
 
 
@@ -120,11 +137,14 @@ class Stage2Objective(nn.Module):
         logits: Tensor = self.cascade(image)
         return logits
 
-    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
+    def forward(
+        self, image: Tensor, labels: Tensor, offsets: Tensor = NO_OFFSETS
+    ) -> Tensor:
+        """Return the loss, see `Stage1Objective.forward`."""
         with torch.no_grad():
             features1 = self.cascade.stage1.features(image)
-        return self._loss(self.cascade.refined_logits(image, features1), labels)
+        logits = self.cascade.refined_logits(image, features1)
+        return self._loss(at_offsets(logits, offsets), labels)
 
 
 class JointObjective(nn.Module):
@@ -151,12 +171,14 @@ class JointObjective(nn.Module):
         logits: Tensor = self.cascade(image)
         return logits
 
-    def forward(self, image: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
+    def forward(
+        self, image: Tensor, labels: Tensor, offsets: Tensor = NO_OFFSETS
+    ) -> Tensor:
+        """Return the loss, see `Stage1Objective.forward`."""
         stage1 = self.cascade.stage1
         features1, half = stage1.features_and_half(image)
-        loss1 = both_heads_loss(stage1, features1, half, labels, self._loss)
-        logits = self.cascade.refined_logits(image, features1)
+        loss1 = both_heads_loss(stage1, features1, half, labels, offsets, self._loss)
+        logits = at_offsets(self.cascade.refined_logits(image, features1), offsets)
         return self._loss(logits, labels) + STAGE1_SHARE * loss1
 
 

@@ -16,6 +16,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.network.device import choose_device, computes_bf16
 from napari_meunet.training.loop.objectives import Objective
 from napari_meunet.training.loop.state import TrainingState, Weights
+from napari_meunet.training.patches.augmentation import Moved
 
 POLYNOMIAL_POWER = 0.9
 """Of the polynomial schedule, as in nnU-Net (Isensee et al., Nature Methods 2021)."""
@@ -87,13 +88,13 @@ class Stepper:
         wrapped: Any = fabric.setup(objective, optimiser)
         self._loss, self._optimiser = wrapped
 
-    def step(self, image: Tensor, labels: Tensor, done: float) -> float:
+    def step(self, batch: Moved, done: float) -> float:
         """Take one step and return the loss before it.
 
         Parameters
         ----------
-        image, labels
-            A batch on the device.
+        batch
+            On the device.
         done
             Fraction of the phase that is done, for the schedule.
 
@@ -109,7 +110,7 @@ class Stepper:
             group["lr"] = self._config.learning_rate * _schedule(self._config, done)
         self._optimiser.zero_grad()
         with _statistics_restored_on_failure(self.objective):
-            loss = self._loss(image, labels)
+            loss = self._loss(*batch)
             value = float(loss.item())
             if not math.isfinite(value):
                 raise MeUNetError(

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, permutations, product
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -38,6 +38,25 @@ AXES = (-3, -2, -1)
 
 FREE: dict[Turn, Axes] = {"any": AXES, "about_z": AXES[1:], "none": ()}
 """The axes that right angles may turn."""
+
+
+class Moved(NamedTuple):
+    """Images and labels after all that happens to them, of one patch or of several.
+
+    Attributes
+    ----------
+    images
+        ``(n, 1, z, y, x)``.
+    labels
+        ``(n, z, y, x)`` uint8.
+    offsets
+        ``(n, 3)`` voxels along (z, y, x), from the middle of a voxel to the place in it
+        whose label that is; zeros if there is one label in a voxel.
+    """
+
+    images: Tensor
+    labels: Tensor
+    offsets: Tensor
 
 
 @dataclass(frozen=True)
@@ -93,10 +112,11 @@ class Augmentation:
         """
         return self.drawn_size(size) // 4
 
-    def apply(
-        self, image: Tensor, labels: Tensor, size: int, seed: int
-    ) -> tuple[Tensor, Tensor]:
+    def apply(self, image: Tensor, labels: Tensor, size: int, seed: int) -> Moved:
         """Return image and labels of edge `size`, moved together.
+
+        Of labels that are finer than the image, one is taken from each voxel, from the
+        same corner of all voxels of a patch, and at random.
 
         Parameters
         ----------
@@ -104,8 +124,8 @@ class Augmentation:
             ``(n, 1, z, y, x)``, cubes of edge `drawn_size`; values in [0, 1] unless
             the kind is affine.
         labels
-            ``(n, z, y, x)`` uint8. What the full augmentation turns in from beyond the
-            patch becomes `IGNORE`.
+            ``(n, z, y, x)`` uint8, as large or `detail` times as large. What the full
+            augmentation turns in from beyond the patch becomes `IGNORE`.
         size
             Edge of the result.
         seed
@@ -118,37 +138,41 @@ class Augmentation:
                 self._changed(one, truth, size, generator)
                 for one, truth in zip(image, labels, strict=True)
             ]
-        images, truths = zip(*patches, strict=True)
-        return torch.stack(images), torch.stack(truths)
+        images, truths, offsets = zip(*patches, strict=True)
+        return Moved(torch.stack(images), torch.stack(truths), torch.stack(offsets))
 
     def _changed(
         self, image: Tensor, labels: Tensor, size: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Moved:
         """Return a patch with all that happens to it, of edge `size`."""
-        image, labels = self._moved(image, labels, size, generator)
+        image, labels, offset = self._moved(image, labels, size, generator)
         if happens(self.synthetic, generator):
-            image = synthesised(labels, generator)
+            image, offset = synthesised(labels, generator), torch.zeros(3)
         if self.kind == "full":
             image = regrey(image, generator)
-        return image, labels
+        return Moved(image, labels, offset)
 
     def _moved(
         self, image: Tensor, labels: Tensor, size: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Moved:
         """Return both as the augmentation moves them, of edge `size`."""
         deforms = happens(self.deform, generator)
         if self.kind == "affine":
             patch = _center(image, size), _center(labels, size)
-            return random_affine(*patch, generator) if deforms else patch
+            moved = random_affine(*patch, generator) if deforms else patch
+            return Moved(*moved, torch.zeros(3))
+        offset = _random_offset(labels.shape[-1] // image.shape[-1], generator)
         if deforms:
-            patch = _deformed(image, labels, size, generator)
+            patch = _deformed(image, labels, size, offset, generator)
         else:
-            patch = _center(image, size), _center(labels, size)
+            patch = _center(image, size), _center(_taken(labels, image, offset), size)
         ways = orientations(self.turn, mirror=self.mirror)
         order, flips = ways[int(torch.randint(len(ways), (1,), generator=generator))]
         image = patch[0].permute(0, *(a + 4 for a in order)).flip(flips)
         labels = patch[1].permute(*(a + 3 for a in order)).flip(flips)
-        return image.contiguous(), labels.contiguous()
+        offset = offset[list(order)]
+        offset[list(flips)] *= -1
+        return Moved(image.contiguous(), labels.contiguous(), offset)
 
 
 @cache
@@ -174,30 +198,63 @@ def _center(patch: Tensor, size: int) -> Tensor:
     return patch[..., start : start + size, start : start + size, start : start + size]
 
 
+def _random_offset(detail: int, generator: torch.Generator) -> Tensor:
+    """Return the middle of one of `detail` parts of a voxel along each axis."""
+    if detail == 1:
+        return torch.zeros(3)
+    return (torch.randint(detail, (3,), generator=generator) + 0.5) / detail - 0.5
+
+
+def _taken(labels: Tensor, image: Tensor, offset: Tensor) -> Tensor:
+    """Return one of the labels in every voxel of an image, that at an offset."""
+    detail = labels.shape[-1] // image.shape[-1]
+    first = ((offset + 0.5) * detail).floor().int().tolist()
+    z, y, x = (slice(start, None, detail) for start in first)
+    return labels[z, y, x]
+
+
 def _n_exchanges(order: tuple[int, ...]) -> int:
     """Return how many pairs of axes stand the wrong way round."""
     return sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
 
 
 def _deformed(
-    image: Tensor, labels: Tensor, size: int, generator: torch.Generator
+    image: Tensor,
+    labels: Tensor,
+    size: int,
+    offset: Tensor,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Turn, zoom and bend; linear for the image, nearest for the labels."""
+    """Turn, zoom and bend; linear for the image, nearest for the labels.
+
+    Those are taken at an offset from the middles of the voxels that result.
+    """
     drawn, device = image.shape[-1], image.device
     places = torch.arange(size, device=device) - (size - 1) / 2
     axis = places * (2 / drawn)  # centre 0, as below
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], dim=-1)
     shift = _bend(size, generator, device) * (2 * GREATEST_SHIFT * size / drawn)
     grid = grid @ _random_map(generator).to(device) + shift  # z y x (x y z)
+    aside = _aside(grid, offset).unsqueeze(0)
     grid = grid.unsqueeze(0)
     moved = functional.grid_sample(
         image.unsqueeze(0), grid, padding_mode="reflection", align_corners=False
     )
     # 1 is added so that the zeros from beyond the patch can be told from background
     numbers = labels.float()[None, None] + 1
-    found = functional.grid_sample(numbers, grid, mode="nearest", align_corners=False)
+    found = functional.grid_sample(numbers, aside, mode="nearest", align_corners=False)
     truth = torch.where(found > 0, found - 1, IGNORE).to(torch.uint8)
     return moved[0], truth[0, 0]
+
+
+def _aside(grid: Tensor, offset: Tensor) -> Tensor:
+    """Return what a smooth grid ``(z, y, x, 3)`` is at an offset from its points."""
+    if not offset.any():
+        return grid
+    slopes = torch.gradient(grid, dim=(0, 1, 2))
+    aside = zip(offset.tolist(), slopes, strict=True)
+    moved: Tensor = grid + sum(by * slope for by, slope in aside)
+    return moved
 
 
 def _random_map(generator: torch.Generator) -> Tensor:

@@ -27,7 +27,7 @@ class Batch:
     images
         ``(n, 1, z, y, x)`` float32, as the network sees them.
     labels
-        ``(n, z, y, x)`` uint8.
+        ``(n, z, y, x)`` uint8; several along each axis of a voxel if they are finer.
     seed
         For the augmentation.
     """

@@ -15,7 +15,7 @@ class Sampler(Protocol):
     def draw(
         self, size: int, rng: np.random.Generator, turn: int, /
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return an image and its labels, both ``(size,) * 3``."""
+        """Return an image ``(size,) * 3`` and its labels, which may be finer."""
         ...
 
 
@@ -46,7 +46,7 @@ class PatchSampler:
     def draw(
         self, size: int, rng: np.random.Generator, turn: int
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return an image patch and its labels, both ``(size,) * 3``.
+        """Return an image patch ``(size,) * 3`` and its labels, which may be finer.
 
         Beyond the volume lie zeros: air, and background.
 
@@ -63,7 +63,7 @@ class PatchSampler:
         start = self._center(specimen, rng, turn) - size // 2
         start += rng.integers(-self._shift, self._shift + 1, 3)
         start = _kept_inside(start, size, specimen.shape)
-        return specimen.patch(start, size)
+        return specimen.fine_patch(start, size)
 
     def _center(
         self, specimen: Specimen, rng: np.random.Generator, turn: int

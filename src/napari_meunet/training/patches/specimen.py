@@ -32,14 +32,15 @@ class Specimen:
     image
         None if there is no scan.
     labels
-        Of the same shape; integers below ``n_classes``, or `IGNORE`.
+        Integers below ``n_classes``, or `IGNORE`. Of the shape of the image; or finer,
+        several along each axis of a voxel.
     intensity
         Raw values that become 0 and 1; None leaves raw values.
     voxels
-        For every class that occurs, positions ``(n, 3)`` drawn uniformly from its
-        voxels.
+        For every class that occurs, positions ``(n, 3)`` of voxels of the image, drawn
+        uniformly from its labels.
     counts
-        ``(n_classes,)`` voxels of each class.
+        ``(n_classes,)`` labels of each class.
     is_sparse
         Whether some voxels are without a label.
     """
@@ -111,7 +112,9 @@ class Specimen:
         if image is not None:
             _require_fitting(image, labels)
             intensity = _intensity(image, rule)
-        voxels, counts = yield from _sample_voxels(labels, n_classes, rng)
+        found, counts = yield from _sample_voxels(labels, n_classes, rng)
+        detail = _detail(image, labels)
+        voxels = {value: places // detail for value, places in found.items()}
         is_sparse = bool(counts.sum() < np.prod(labels.shape))
         if not voxels:
             raise MeUNetError(
@@ -123,17 +126,31 @@ class Specimen:
     @property
     def shape(self) -> Shape:
         """Voxels along (z, y, x)."""
-        return self.labels.shape
+        return self.image.shape if self.image else self.labels.shape
+
+    @property
+    def detail(self) -> int:
+        """Labels along each axis of a voxel."""
+        return _detail(self.image, self.labels)
 
     def patch(
+        self, start: NDArray[np.intp], size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return the cube at `start` with one label in each voxel, see `fine_patch`."""
+        image, labels = self.fine_patch(start, size)
+        middle = slice(self.detail // 2, None, self.detail)
+        return image, labels[middle, middle, middle]
+
+    def fine_patch(
         self, start: NDArray[np.intp], size: int
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return the cube at `start`: the image as the network sees it, and its labels.
 
         Beyond the volume lie zeros: air, and background. Without a scan the image is
-        all zeros.
+        all zeros. The labels have an edge of `size` times `detail`.
         """
-        drawn = read_box(self.labels.planes, start, size)
+        detail = self.detail
+        drawn = read_box(self.labels.planes, start * detail, size * detail)
         _require_known(drawn, len(self.counts), "what was painted meanwhile")
         labels = drawn.astype(np.uint8)
         if self.image is None:
@@ -148,20 +165,27 @@ class Specimen:
 
 def _require_fitting(image: Volume, labels: Volume) -> None:
     """Refuse labels that are not of the image."""
-    if image.shape != labels.shape:
+    detail = _detail(image, labels)
+    if tuple(detail * n for n in image.shape) != labels.shape:
         raise MeUNetError(
             "image and labels must have the same shape, got "
             f"{image.shape} and {labels.shape}; export them from the same scan"
         )
     if not (image.spacing and labels.spacing):
         return
-    mine, theirs = image.spacing.zyx, labels.spacing.zyx
+    mine = image.spacing.zyx
+    theirs = tuple(detail * size for size in labels.spacing.zyx)
     if not np.allclose(mine, theirs, rtol=SAME_SPACING, atol=0):
         raise MeUNetError(
             f"image and labels must have the same spacing, got {spacing_in_words(mine)}"
             f" and {spacing_in_words(theirs)}; export them from the same scan, or "
             "correct the file that is wrong"
         )
+
+
+def _detail(image: Volume | None, labels: Volume) -> int:
+    """Return how many labels lie along an axis of a voxel, if they fit the image."""
+    return max(1, labels.shape[0] // image.shape[0]) if image else 1
 
 
 def _intensity(image: Volume, rule: IntensityRule | None) -> tuple[float, float] | None:

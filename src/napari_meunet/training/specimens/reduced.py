@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import starmap
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.config import Shape
+from napari_meunet.config import Shape, TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card
 from napari_meunet.network.free_memory import free_on_host
@@ -18,13 +19,17 @@ from napari_meunet.network.spacing import (
 )
 from napari_meunet.training.label_values import IGNORE, checked
 from napari_meunet.training.specimens.provenance import Pair, specimen_name
-from napari_meunet.volume.reduced import ReducedPlanes, reduced
-from napari_meunet.volume.volume import Planes, Volume
+from napari_meunet.volume.reduced import ReducedPlanes, reduced, reduced_shape
+from napari_meunet.volume.volume import Planes, Spacing, Volume
 from napari_meunet.words import spacing_in_words
 
 KEPT_SHARE = 1 / 4
 """Of the memory that is free, for all reduced scans and labels; what is more is
 computed whenever a part of it is looked at."""
+
+DETAILS = (2, 3)
+"""Labels along each axis of a large voxel, at most these: what is finer does not show
+in its grey value."""
 
 Scan = TypeVar("Scan", Volume, Volume | None)
 """Images can be made up, where labels are all there is."""
@@ -40,8 +45,9 @@ class Reducer:
         a scan is finer, and else leaves the scans as they are.
     initial
         Card of the model to begin from.
-    n_processes
-        That train together on this computer, and share its memory.
+    config
+        Of the training: whether it learns from labels finer than its voxels, and how
+        many processes share the memory.
 
     Attributes
     ----------
@@ -52,13 +58,17 @@ class Reducer:
     """
 
     def __init__(
-        self, voxel_size: float | None, initial: Card | None, n_processes: int = 1
+        self,
+        voxel_size: float | None,
+        initial: Card | None,
+        config: TrainingConfig,
     ) -> None:
         before = initial.voxel_size if initial else None
         self.voxel_size = voxel_size or before
         self.remarks: list[str] = []
         self._initial = initial
-        self._room = KEPT_SHARE * free_on_host() / n_processes
+        self._learns_detail = learns_detail(config)
+        self._room = KEPT_SHARE * free_on_host() / config.n_devices
 
     def reduced(
         self, pairs: Sequence[tuple[Scan, Volume]]
@@ -76,18 +86,45 @@ class Reducer:
             If a size is wanted and it is not known how large the voxels are, or too
             many would be seen as one.
         """
-        return [self._reduced(*pair) for pair in pairs]
+        known = list(starmap(_with_spacing, pairs))
+        return [self._reduced(*pair, self._factors(pair), 1) for pair in known]
 
-    def _reduced(self, image: Scan, labels: Volume) -> tuple[Scan, Volume]:
-        if image and image.spacing is None:
-            image = replace(image, spacing=labels.spacing)
-        factors = self._factors((image, labels))
-        if factors == (1, 1, 1):
+    def to_learn_from(
+        self, pairs: Sequence[tuple[Scan, Volume]]
+    ) -> list[tuple[Scan, Volume]]:
+        """Return scans with larger voxels, and labels that are finer if they can be.
+
+        Those have 2 x 2 x 2 or 3 x 3 x 3 labels in every voxel of the scan, alike for
+        all scans. Without finer ones, thin things would be outvoted, and surfaces lie
+        on the faces of large voxels, where the engine draws them in between.
+
+        Raises
+        ------
+        MeUNetError
+            As `reduced`.
+        """
+        known = list(starmap(_with_spacing, pairs))
+        factors = [self._factors(pair) for pair in known]
+        has_images = all(image for image, _ in known)
+        detail = _detail(factors) if self._learns_detail and has_images else 1
+        return [
+            self._reduced(*pair, each, detail)
+            for pair, each in zip(known, factors, strict=True)
+        ]
+
+    def _reduced(
+        self, image: Scan, labels: Volume, factors: Shape, detail: int
+    ) -> tuple[Scan, Volume]:
+        if factors == (1, 1, 1) and detail == 1:
             return image, labels
-        planes = ReducedLabels(labels.planes, factors)
-        coarse = self._kept(replace(reduced(labels, factors), planes=planes))
+        coarse = reduced(labels, factors)
         self._tell(factors, coarse)
-        return (self._kept(reduced(image, factors)) if image else image), coarse
+        planes: Planes = ReducedLabels(labels.planes, factors)
+        if detail > 1:
+            planes = DetailedLabels(labels.planes, factors, detail)
+        spacing = _finer(coarse, detail)
+        fine = self._kept(replace(coarse, planes=planes, spacing=spacing))
+        return (self._kept(reduced(image, factors)) if image else image), fine
 
     def _factors(self, pair: Pair) -> Shape:
         image, labels = pair
@@ -120,11 +157,94 @@ class Reducer:
         return replace(volume, planes=KeptPlanes(volume.planes))
 
     def _tell(self, factors: Shape, coarse: Volume) -> None:
+        if factors == (1, 1, 1):
+            return
         block = " x ".join(map(str, factors))
         size = coarse.spacing and f": {spacing_in_words(coarse.spacing.zyx)}"
         remark = f"{block} voxels are learned from as one{size or ''}"
         if remark not in self.remarks:
             self.remarks.append(remark)
+
+
+def learns_detail(config: TrainingConfig) -> bool:
+    """Tell whether patches are drawn and moved so that labels may be finer."""
+    return config.sampling == "balanced" and config.augmentation == "full"
+
+
+def _with_spacing(image: Scan, labels: Volume) -> tuple[Scan, Volume]:
+    """Let the labels say how large the voxels of a scan are, if it does not."""
+    if image and image.spacing is None:
+        image = replace(image, spacing=labels.spacing)
+    return image, labels
+
+
+def _detail(factors: Sequence[Shape]) -> int:
+    """Return how many labels there can be along each axis of every large voxel."""
+    numbers = {n for each in factors for n in each} - {1}
+    fitting = (d for d in DETAILS if all(n % d == 0 for n in numbers))
+    return next(fitting, 1) if numbers else 1
+
+
+def _finer(coarse: Volume, detail: int) -> Spacing | None:
+    if coarse.spacing is None:
+        return None
+    z, y, x = (size / detail for size in coarse.spacing.zyx)
+    return Spacing((z, y, x), coarse.spacing.origin)
+
+
+class DetailedLabels:
+    """Labels of which some lie in every large voxel, along each axis as many, uint8.
+
+    Where the large voxel is one of the scan, they are all its label. What a large voxel
+    at the end of the scan has beyond it has the label of the last voxel.
+
+    Parameters
+    ----------
+    planes
+        All labels ``(z, y, x)``.
+    factors
+        Of them in a large voxel, along (z, y, x): 1, or a multiple of `detail`.
+    detail
+        Labels in a large voxel, along each axis.
+    """
+
+    def __init__(self, planes: Planes, factors: Shape, detail: int) -> None:
+        z, y, x = (max(n // detail, 1) for n in factors)
+        is_reduced = (z, y, x) != (1, 1, 1)
+        self._planes = ReducedLabels(planes, (z, y, x)) if is_reduced else planes
+        self._repeats = [detail if n == 1 else 1 for n in factors]
+        n_z, n_y, n_x = planes.shape
+        self._shape = tuple(detail * n for n in reduced_shape((n_z, n_y, n_x), factors))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Labels along (z, y, x)."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the labels."""
+        return np.dtype(np.uint8)
+
+    def __getitem__(self, index: Any, /) -> NDArray[Any]:
+        """Read a part, addressed by slices of step 1, or by the number of a plane."""
+        parts = index if isinstance(index, tuple) else (index,)
+        parts = parts + (slice(None),) * (3 - len(parts))
+        places = [
+            np.minimum(np.atleast_1d(np.arange(size)[part]) // repeat, n - 1)
+            for part, size, repeat, n in zip(
+                parts, self._shape, self._repeats, self._planes.shape, strict=True
+            )
+        ]
+        ints = tuple(i for i, part in enumerate(parts) if not isinstance(part, slice))
+        if not all(place.size for place in places):
+            return np.empty([place.size for place in places], np.uint8).squeeze(ints)
+        block = self._planes[tuple(slice(p[0], p[-1] + 1) for p in places)]
+        block = checked(np.asarray(block))
+        for axis, place in enumerate(places):
+            if block.shape[axis] != place.size:  # repeated, or beyond the end
+                block = block.take(place - place[0], axis)
+        return block.squeeze(ints)
 
 
 @dataclass(frozen=True)
