@@ -50,7 +50,7 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor, labels: Tensor, _: Tensor) -> Tensor:
+    def forward(self, image: Tensor, labels: Tensor, _: Tensor | None) -> Tensor:
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``."""
         logits = self.network(image)
         if logits.ndim == labels.ndim + 1:

@@ -41,6 +41,7 @@ from napari_meunet.training.specimens.provenance import (
     training_record,
 )
 from napari_meunet.training.specimens.requirements import (
+    require_alike,
     require_images,
     require_learnable,
     require_trainable,
@@ -157,6 +158,7 @@ def _data(
             found.append((yield from _indexed(pair, card, n_classes, rng)))
     with_names = list(zip(map(specimen_name, pairs), specimens, strict=True))
     require_learnable(with_names, held_out, config)
+    require_alike(with_names, config)
     names = {i: label.name for i, label in enumerate(card.classes)}
     data = TrainingData(specimens, held_out, names)
     if config.sampling == "balanced":
@@ -253,7 +255,7 @@ def _key(
         "config": config.model_dump(exclude={"device", "memory"}),
         "network": card.network.model_dump(),
         "classes": [label.value for label in card.classes],
-        "scans": [(s.shape, s.intensity) for s in data.specimens],
+        "scans": [(s.shape, s.detail, s.intensity) for s in data.specimens],
         "validation": [(s.shape, s.intensity) for s in data.validation],
         "initial": initial.digest() if initial else None,
     }

@@ -6,7 +6,6 @@ import torch
 
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.loop.losses import (
-    NO_OFFSETS,
     at_offsets,
     class_weights,
     dice_loss,
@@ -145,13 +144,28 @@ def test_every_patch_has_an_offset_of_its_own():
     for i in range(2):
         alone = at_offsets(logits[i : i + 1], offsets[i : i + 1])
         torch.testing.assert_close(both[i : i + 1], alone)
-    everywhere = at_offsets(logits, offsets[:1])
-    torch.testing.assert_close(everywhere[:1], both[:1])
 
 
 def test_without_offsets_logits_stay_what_they_are():
     logits = torch.randn(2, 3, 4, 4, 4)
-    assert at_offsets(logits, NO_OFFSETS) is logits
+    assert at_offsets(logits, None) is logits
+    assert at_offsets(logits, torch.zeros(2, 3)) is logits
+
+
+def test_half_as_much_where_voxels_are_twice_as_large():
+    logits = torch.randn(1, 3, 4, 4, 4)
+    offsets = torch.tensor([[0.25, 0.0, -0.25]])
+    found, expected = at_offsets(logits, offsets, 0.5), at_offsets(logits, offsets / 2)
+    torch.testing.assert_close(found, expected)
+
+
+def test_what_is_surely_wrong_is_learned_all_the_same():
+    labels = torch.ones(1, 4, 4, 4, dtype=torch.uint8)
+    logits = torch.zeros(1, 2, 4, 4, 4)
+    logits[:, 0] = 30  # far from what is true
+    logits.requires_grad_()
+    segmentation_loss(at_offsets(logits, torch.full((1, 3), 0.25)), labels).backward()
+    assert (logits.grad[:, 1] < -0.3 / 4**3).all()
 
 
 def test_a_certain_answer_has_a_finite_loss_between_voxels():

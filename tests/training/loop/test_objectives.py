@@ -4,7 +4,7 @@ import torch
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.training.loop.losses import segmentation_loss
+from napari_meunet.training.loop.losses import at_offsets, segmentation_loss
 from napari_meunet.training.loop.objectives import (
     STAGE1_SHARE,
     JointObjective,
@@ -37,7 +37,7 @@ def statistics(cascade):
 def test_stage_1_learns_from_both_patches_and_counts_a_batch_once(cascade, batch):
     image, labels = batch
     objective = Stage1Objective(cascade, 32).train()
-    objective(image, labels).backward()
+    objective(image, labels, None).backward()
     assert with_gradient(cascade) == {"stage1"}
     assert cascade.stage1.global_out.weight.grad is not None
     both = statistics(cascade)
@@ -48,7 +48,7 @@ def test_stage_1_learns_from_both_patches_and_counts_a_batch_once(cascade, batch
     alone = Cascade(n_classes=2, features=(2,) * 5, refinement_features=(2,) * 3)
     center = slice(8, 40)
     Stage1Objective(alone, 32).train()(
-        image[:, :, center, center, center], labels[:, center, center, center]
+        image[:, :, center, center, center], labels[:, center, center, center], None
     )
     for name, value in statistics(alone).items():
         torch.testing.assert_close(both[name], value)
@@ -57,7 +57,7 @@ def test_stage_1_learns_from_both_patches_and_counts_a_batch_once(cascade, batch
 def test_without_an_expanded_patch_one_pass_serves_both_heads(cascade, batch):
     image, labels = batch
     objective = Stage1Objective(cascade, 48).train()
-    found = objective(image, labels)
+    found = objective(image, labels, None)
     with statistics_kept(cascade.stage1):
         full = segmentation_loss(cascade.stage1(image), labels)
         half = cascade.stage1.expanded_logits(image)
@@ -69,7 +69,7 @@ def test_without_an_expanded_patch_one_pass_serves_both_heads(cascade, batch):
 def test_stage_2_leaves_the_weights_and_the_statistics_of_stage_1(cascade, batch):
     before = statistics(cascade)
     objective = Stage2Objective(cascade).train()
-    objective(*batch).backward()
+    objective(*batch, None).backward()
     assert with_gradient(cascade) == {"stage2", "fuse", "conv_out"}
     for name, value in statistics(cascade).items():
         if name.startswith("stage1."):
@@ -80,7 +80,7 @@ def test_stage_2_leaves_the_weights_and_the_statistics_of_stage_1(cascade, batch
 def test_both_stages_learn_together_with_all_heads(cascade, batch):
     image, labels = batch
     objective = JointObjective(cascade).train()
-    found = objective(image, labels)
+    found = objective(image, labels, None)
     found.backward()
     assert with_gradient(cascade) == {"stage1", "stage2", "fuse", "conv_out"}
     assert cascade.stage1.global_out.weight.grad is not None
@@ -90,6 +90,40 @@ def test_both_stages_learn_together_with_all_heads(cascade, batch):
         loss1 += segmentation_loss(half, labels[:, ::2, ::2, ::2])
         expected = segmentation_loss(cascade(image), labels) + STAGE1_SHARE * loss1
     torch.testing.assert_close(found.detach(), expected)
+
+
+@pytest.fixture
+def offsets():
+    return torch.tensor([[0.25, -0.25, 0.25], [-0.25, 0.25, 0.25]])
+
+
+def test_every_full_head_is_asked_where_its_labels_lie(cascade, batch, offsets):
+    image, labels = batch
+    center = slice(8, 40)
+    local_image = image[:, :, center, center, center]
+    local = labels[:, center, center, center]
+    stage1, coarse = cascade.stage1, half_labels(labels)
+
+    def lost(logits, truth, share=1.0):
+        return segmentation_loss(at_offsets(logits, offsets, share), truth)
+
+    cascade.eval()
+    with torch.no_grad():
+        for head in (stage1.conv_out, stage1.global_out, cascade.conv_out):
+            head.weight *= 1e3  # or what is not trained says the same everywhere
+        half = lost(stage1.expanded_logits(image), coarse, 0.5)
+        full = lost(stage1(image), labels)
+        refined = lost(cascade(image), labels)
+        cases = (
+            (Stage1Objective(cascade, 48), full + half),
+            (Stage1Objective(cascade, 32), lost(stage1(local_image), local) + half),
+            (Stage2Objective(cascade), refined),
+            (JointObjective(cascade), refined + STAGE1_SHARE * (full + half)),
+        )
+        for objective, expected in cases:
+            found = objective.eval()(image, labels, offsets)
+            torch.testing.assert_close(found, expected)
+            assert abs(found - objective(image, labels, None)) > 1e-5
 
 
 @pytest.mark.parametrize("z", [2, 3])
@@ -117,5 +151,5 @@ def test_the_logits_are_those_of_the_cascade(cascade, batch, kind):
     with torch.no_grad():
         expected = cascade(batch[0])
         torch.testing.assert_close(kind(cascade).eval().logits(batch[0]), expected)
-        loss = kind(cascade).eval()(*batch)
+        loss = kind(cascade).eval()(*batch, None)
     assert loss >= segmentation_loss(expected, batch[1]) - 1e-6

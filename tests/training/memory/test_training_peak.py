@@ -76,7 +76,7 @@ def held(phase, config, itemsize, recomputed, architecture):
         image = torch.empty(config.batch_size, 1, size, size, size)
         labels = torch.empty(config.batch_size, size, size, size, dtype=torch.uint8)
         with torch.autocast("cpu", torch.bfloat16, enabled=itemsize == 2):
-            loss = objective(image, labels)
+            loss = objective(image, labels, None)
         loss.backward()
         optimiser.step()
         del average

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays, basic_indices
+from hypothesis.extra.numpy import arrays
 
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
@@ -21,6 +21,7 @@ from napari_meunet.training.specimens.reduced import (
     ReducedLabels,
     Reducer,
 )
+from napari_meunet.training.specimens.requirements import require_alike
 from napari_meunet.training.specimens.scans import spacing_range
 from napari_meunet.volume.volume import Spacing, Volume
 
@@ -180,39 +181,34 @@ def test_what_there_is_no_room_for_is_not_kept(monkeypatch):
 
 @given(
     shape=st.tuples(*[st.integers(1, 9)] * 3),
-    factors=st.tuples(*[st.sampled_from([1, 2, 4])] * 3),
+    factors=st.tuples(*[st.sampled_from([2, 4])] * 3),
     data=st.data(),
 )
 def test_every_part_of_a_large_voxel_has_a_label(shape, factors, data):
     labels = np.random.default_rng(0).integers(0, 3, shape, dtype=np.uint8)
     detailed = DetailedLabels(labels, factors, 2)
-    assert detailed.shape == tuple(
-        -(-n // f) * 2 for n, f in zip(shape, factors, strict=True)
-    )
-    finer = [max(1, f // 2) for f in factors]
-    parts = ReducedLabels(labels, tuple(finer))[:]
+    sizes = zip(shape, factors, strict=True)
+    assert detailed.shape == tuple(-(-n // f) * 2 for n, f in sizes)
+    parts = ReducedLabels(labels, tuple(f // 2 for f in factors))[:]
+    whole = detailed[:]
     for place in np.ndindex(detailed.shape):
-        at = [
-            min(i // 2 if f == 1 else i, n - 1)
-            for i, f, n in zip(place, factors, parts.shape, strict=True)
-        ]
-        assert (
-            detailed[tuple(slice(i, i + 1) for i in place)].item() == parts[tuple(at)]
-        )
-    index = data.draw(basic_indices(detailed.shape, allow_ellipsis=False, max_dims=3))
-    steps = [part.step for part in np.atleast_1d(index) if isinstance(part, slice)]
-    if isinstance(index, tuple) and all(step in (None, 1) for step in steps):
-        np.testing.assert_array_equal(detailed[index], detailed[:][index])
+        at = tuple(min(i, n - 1) for i, n in zip(place, parts.shape, strict=True))
+        assert whole[place] == parts[at]
+    index = tuple(
+        data.draw(st.integers(0, n - 1) | st.slices(n).filter(lambda s: s.step == 1))
+        for n in detailed.shape
+    )
+    np.testing.assert_array_equal(detailed[index], whole[index])
 
 
 def test_labels_are_finer_than_the_voxels_that_are_learned_from():
-    pairs = [pair_of((3.0, 3.0, 3.0)), pair_of((1.5, 6.0, 3.0), seed=1)]
+    pairs = [pair_of((3.0, 3.0, 3.0)), pair_of((1.5, 3.0, 3.0), seed=1)]
     reducer = Reducer(6.0, None, CONFIG)
     (image, labels), (other, fine) = reducer.to_learn_from(pairs)
     assert (image.shape, labels.shape) == ((10, 9, 8), (20, 18, 16))
     np.testing.assert_array_equal(labels.planes[:, :, :], pairs[0][1].planes[:, :, :])
     assert labels.spacing.zyx == (3.0, 3.0, 3.0)
-    assert (other.shape, fine.shape) == ((5, 18, 8), (10, 36, 16))
+    assert (other.shape, fine.shape) == ((5, 9, 8), (10, 18, 16))
     ((_, coarse), _) = reducer.reduced(pairs)
     assert coarse.shape == image.shape
 
@@ -224,7 +220,7 @@ def test_labels_are_finer_than_the_voxels_that_are_learned_from():
         ((2.0, 2.0), 3),
         ((3.0, 2.0), 1),
         ((1.2, 1.2), 1),
-        ((6.0, 6.0), 1),
+        ((3.0, 6.0), 1),
     ],
 )
 def test_details_are_alike_in_all_scans(spacings, factors):
@@ -236,8 +232,10 @@ def test_details_are_alike_in_all_scans(spacings, factors):
 def test_where_labels_cannot_be_finer_they_are_not():
     pair = pair_of()
     paper = TrainingConfig(sampling="windows", augmentation="affine")
+    large = TrainingConfig(patch_size=160, expanded_size=240)
     for reducer, pairs in (
         (Reducer(6.0, None, paper), [pair]),
+        (Reducer(6.0, None, large), [pair]),
         (Reducer(6.0, None, CONFIG), [pair, (None, pair[1])]),
     ):
         for _, labels in reducer.to_learn_from(pairs):
@@ -268,6 +266,28 @@ def test_a_specimen_knows_voxels_and_shows_fine_labels():
     again, coarse = specimen.patch(start, 4)
     np.testing.assert_array_equal(again, window)
     np.testing.assert_array_equal(coarse, fine[1::2, 1::2, 1::2])
+
+
+def test_a_scan_and_labels_of_another_shape_are_refused_before_they_are_reduced():
+    image, labels = pair_of()
+    cut = Volume.from_array(labels.planes[1:], labels.spacing)
+    for reducer in (Reducer(6.0, None, CONFIG), Reducer(None, None, CONFIG)):
+        for reduce in (reducer.reduced, reducer.to_learn_from):
+            with pytest.raises(MeUNetError, match="same shape"):
+                reduce([(image, cut)])
+
+
+def test_all_scans_must_have_as_many_labels_in_a_voxel():
+    ((image, labels),) = Reducer(6.0, None, CONFIG).to_learn_from([pair_of()])
+    rng = np.random.default_rng(0)
+    fine = Specimen.index(image, labels, 3, rng)
+    plain = Specimen.index(*pair_of(), 3, rng)
+    require_alike([("a", fine), ("b", fine)], CONFIG)
+    require_alike([("a", plain)], TrainingConfig(augmentation="affine"))
+    with pytest.raises(MeUNetError, match="a with 2, b with 1"):
+        require_alike([("a", fine), ("b", plain)], CONFIG)
+    with pytest.raises(MeUNetError, match="a with 2"):
+        require_alike([("a", fine)], TrainingConfig(augmentation="affine"))
 
 
 def test_fine_labels_must_fit_the_scan():

@@ -14,14 +14,12 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """From logits ``(n, n_classes, z, y, x)`` and labels ``(n, z, y, x)`` to a scalar."""
 
 
-NO_OFFSETS = torch.zeros(1, 3)
-"""Labels are those of the middles of voxels."""
-
-LEAST_PROBABILITY = 1e-7
-"""What is less has no logarithm in single precision."""
+LEAST_PROBABILITY = 1e-30
+"""Less than what single precision holds well. Far less than any that matters: below
+it, a class that is wanted would no longer be learned."""
 
 
-def at_offsets(logits: Tensor, offsets: Tensor) -> Tensor:
+def at_offsets(logits: Tensor, offsets: Tensor | None, share: float = 1.0) -> Tensor:
     """Return logits at places between the middles of voxels.
 
     Probabilities are linear there, as the engine draws labels that are finer than the
@@ -32,16 +30,16 @@ def at_offsets(logits: Tensor, offsets: Tensor) -> Tensor:
     logits
         ``(n, n_classes, z, y, x)``.
     offsets
-        ``(n, 3)``, or ``(1, 3)`` for all: voxels along (z, y, x), less than one.
+        ``(n, 3)`` voxels along (z, y, x), less than one; None is none.
+    share
+        Of the offsets: a half where voxels are twice as large.
     """
-    if not offsets.any():
+    if offsets is None or not offsets.any():
         return logits
     probabilities = logits.float().softmax(dim=1)
     moved = [
         _moved(one, offset)
-        for one, offset in zip(
-            probabilities, offsets.expand(len(logits), 3).tolist(), strict=True
-        )
+        for one, offset in zip(probabilities, (share * offsets).tolist(), strict=True)
     ]
     return torch.stack(moved).clamp(min=LEAST_PROBABILITY).log()
 

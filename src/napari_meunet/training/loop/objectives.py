@@ -15,7 +15,6 @@ from napari_meunet.network.meunet import MeUNet
 from napari_meunet.network.stage import statistics_kept
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.loop.losses import (
-    NO_OFFSETS,
     Loss,
     at_offsets,
     segmentation_loss,
@@ -44,7 +43,7 @@ def both_heads_loss(
     features: Tensor,
     half: Tensor,
     labels: Tensor,
-    offsets: Tensor,
+    offsets: Tensor | None,
     loss: Loss,
 ) -> Tensor:
     """Return the sum of the losses of stage 1's heads, at full and half resolution.
@@ -52,7 +51,8 @@ def both_heads_loss(
     So the expanded patch is the local one, and one pass serves both.
     """
     full = loss(at_offsets(stage1.conv_out(features), offsets), labels)
-    return full + loss(stage1.global_out(half), half_labels(labels))
+    coarse = at_offsets(stage1.global_out(half), offsets, 0.5)
+    return full + loss(coarse, half_labels(labels))
 
 
 class Stage1Objective(nn.Module):
@@ -84,9 +84,7 @@ class Stage1Objective(nn.Module):
         logits: Tensor = self.stage1(image)
         return logits
 
-    def forward(
-        self, image: Tensor, labels: Tensor, offsets: Tensor = NO_OFFSETS
-    ) -> Tensor:
+    def forward(self, image: Tensor, labels: Tensor, offsets: Tensor | None) -> Tensor:
         """Return the loss of images ``(n, 1, z, y, x)`` and labels ``(n, z, y, x)``.
 
         These were taken at `offsets`, see `at_offsets`.
@@ -100,7 +98,7 @@ class Stage1Objective(nn.Module):
         center = slice(margin, margin + self._patch_size)
         # first: its stage without a gradient is the widest of all
         with statistics_kept(self.stage1):
-            logits = self.stage1.expanded_logits(image)
+            logits = at_offsets(self.stage1.expanded_logits(image), offsets, 0.5)
         loss = self._loss(logits, half_labels(labels))
         local = at_offsets(self.stage1(image[:, :, center, center, center]), offsets)
         return loss + self._loss(local, labels[:, center, center, center])
@@ -137,9 +135,7 @@ class Stage2Objective(nn.Module):
         logits: Tensor = self.cascade(image)
         return logits
 
-    def forward(
-        self, image: Tensor, labels: Tensor, offsets: Tensor = NO_OFFSETS
-    ) -> Tensor:
+    def forward(self, image: Tensor, labels: Tensor, offsets: Tensor | None) -> Tensor:
         """Return the loss, see `Stage1Objective.forward`."""
         with torch.no_grad():
             features1 = self.cascade.stage1.features(image)
@@ -171,9 +167,7 @@ class JointObjective(nn.Module):
         logits: Tensor = self.cascade(image)
         return logits
 
-    def forward(
-        self, image: Tensor, labels: Tensor, offsets: Tensor = NO_OFFSETS
-    ) -> Tensor:
+    def forward(self, image: Tensor, labels: Tensor, offsets: Tensor | None) -> Tensor:
         """Return the loss, see `Stage1Objective.forward`."""
         stage1 = self.cascade.stage1
         features1, half = stage1.features_and_half(image)

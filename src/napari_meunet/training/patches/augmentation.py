@@ -40,6 +40,11 @@ FREE: dict[Turn, Axes] = {"any": AXES, "about_z": AXES[1:], "none": ()}
 """The axes that right angles may turn."""
 
 
+def learns_detail(config: TrainingConfig) -> bool:
+    """Tell whether patches are drawn and moved so that labels may be finer."""
+    return config.sampling == "balanced" and config.augmentation == "full"
+
+
 class Moved(NamedTuple):
     """Images and labels after all that happens to them, of one patch or of several.
 
@@ -116,7 +121,8 @@ class Augmentation:
         """Return image and labels of edge `size`, moved together.
 
         Of labels that are finer than the image, one is taken from each voxel, from the
-        same corner of all voxels of a patch, and at random.
+        same corner of all voxels of a patch, at random of those with a label. Where
+        that is beyond the middles of the outermost voxels, there is none.
 
         Parameters
         ----------
@@ -161,7 +167,7 @@ class Augmentation:
             patch = _center(image, size), _center(labels, size)
             moved = random_affine(*patch, generator) if deforms else patch
             return Moved(*moved, torch.zeros(3))
-        offset = _random_offset(labels.shape[-1] // image.shape[-1], generator)
+        offset = _random_offset(labels, labels.shape[-1] // image.shape[-1], generator)
         if deforms:
             patch = _deformed(image, labels, size, offset, generator)
         else:
@@ -172,7 +178,8 @@ class Augmentation:
         labels = patch[1].permute(*(a + 3 for a in order)).flip(flips)
         offset = offset[list(order)]
         offset[list(flips)] *= -1
-        return Moved(image.contiguous(), labels.contiguous(), offset)
+        labels = _known_between(labels.contiguous(), offset)
+        return Moved(image.contiguous(), labels, offset)
 
 
 @cache
@@ -198,19 +205,38 @@ def _center(patch: Tensor, size: int) -> Tensor:
     return patch[..., start : start + size, start : start + size, start : start + size]
 
 
-def _random_offset(detail: int, generator: torch.Generator) -> Tensor:
-    """Return the middle of one of `detail` parts of a voxel along each axis."""
+def _random_offset(labels: Tensor, detail: int, generator: torch.Generator) -> Tensor:
+    """Return the middle of one of `detail` parts of a voxel along each axis.
+
+    Where planes were painted, many parts have no label in any voxel: one of the others.
+    """
     if detail == 1:
         return torch.zeros(3)
-    return (torch.randint(detail, (3,), generator=generator) + 0.5) / detail - 0.5
+    for number in torch.randperm(detail**3, generator=generator).tolist():
+        part = (number // detail**2, number // detail % detail, number % detail)
+        offset = (torch.tensor(part) + 0.5) / detail - 0.5
+        if (_part(labels, detail, offset) != IGNORE).any():
+            break
+    return offset
 
 
 def _taken(labels: Tensor, image: Tensor, offset: Tensor) -> Tensor:
     """Return one of the labels in every voxel of an image, that at an offset."""
-    detail = labels.shape[-1] // image.shape[-1]
+    return _part(labels, labels.shape[-1] // image.shape[-1], offset)
+
+
+def _part(labels: Tensor, detail: int, offset: Tensor) -> Tensor:
     first = ((offset + 0.5) * detail).floor().int().tolist()
     z, y, x = (slice(start, None, detail) for start in first)
     return labels[z, y, x]
+
+
+def _known_between(labels: Tensor, offset: Tensor) -> Tensor:
+    """Forget labels beyond the outermost middles: nothing is known to be there."""
+    for axis, aside in enumerate(offset.tolist()):
+        if aside:
+            labels.narrow(axis, -1 if aside > 0 else 0, 1).fill_(IGNORE)
+    return labels
 
 
 def _n_exchanges(order: tuple[int, ...]) -> int:

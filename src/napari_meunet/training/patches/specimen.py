@@ -163,14 +163,19 @@ class Specimen:
         return np.where(inside, np.nan_to_num(image), 0).astype(np.float32), labels
 
 
-def _require_fitting(image: Volume, labels: Volume) -> None:
-    """Refuse labels that are not of the image."""
-    detail = _detail(image, labels)
+def require_same_shape(image: Volume, labels: Volume, detail: int = 1) -> None:
+    """Refuse labels that are not of the image, or not so much finer."""
     if tuple(detail * n for n in image.shape) != labels.shape:
         raise MeUNetError(
             "image and labels must have the same shape, got "
             f"{image.shape} and {labels.shape}; export them from the same scan"
         )
+
+
+def _require_fitting(image: Volume, labels: Volume) -> None:
+    """Refuse labels that are not of the image."""
+    detail = _detail(image, labels)
+    require_same_shape(image, labels, detail)
     if not (image.spacing and labels.spacing):
         return
     mine = image.spacing.zyx

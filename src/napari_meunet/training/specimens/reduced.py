@@ -18,6 +18,8 @@ from napari_meunet.network.spacing import (
     reduction,
 )
 from napari_meunet.training.label_values import IGNORE, checked
+from napari_meunet.training.patches.augmentation import Augmentation, learns_detail
+from napari_meunet.training.patches.specimen import require_same_shape
 from napari_meunet.training.specimens.provenance import Pair, specimen_name
 from napari_meunet.volume.reduced import ReducedPlanes, reduced, reduced_shape
 from napari_meunet.volume.volume import Planes, Spacing, Volume
@@ -30,6 +32,9 @@ computed whenever a part of it is looked at."""
 DETAILS = (2, 3)
 """Labels along each axis of a large voxel, at most these: what is finer does not show
 in its grey value."""
+
+MOST_LABELS = 2**26
+"""In a patch that is cut out; some wait in memory while a step is computed."""
 
 Scan = TypeVar("Scan", Volume, Volume | None)
 """Images can be made up, where labels are all there is."""
@@ -67,7 +72,7 @@ class Reducer:
         self.voxel_size = voxel_size or before
         self.remarks: list[str] = []
         self._initial = initial
-        self._learns_detail = learns_detail(config)
+        self._config = config
         self._room = KEPT_SHARE * free_on_host() / config.n_devices
 
     def reduced(
@@ -106,7 +111,7 @@ class Reducer:
         known = list(starmap(_with_spacing, pairs))
         factors = [self._factors(pair) for pair in known]
         has_images = all(image for image, _ in known)
-        detail = _detail(factors) if self._learns_detail and has_images else 1
+        detail = _detail(factors, self._config) if has_images else 1
         return [
             self._reduced(*pair, each, detail)
             for pair, each in zip(known, factors, strict=True)
@@ -115,16 +120,18 @@ class Reducer:
     def _reduced(
         self, image: Scan, labels: Volume, factors: Shape, detail: int
     ) -> tuple[Scan, Volume]:
-        if factors == (1, 1, 1) and detail == 1:
+        if factors == (1, 1, 1):
             return image, labels
+        if image:  # first, as it is looked at more often
+            image = self._kept(reduced(image, factors))
         coarse = reduced(labels, factors)
         self._tell(factors, coarse)
-        planes: Planes = ReducedLabels(labels.planes, factors)
-        if detail > 1:
-            planes = DetailedLabels(labels.planes, factors, detail)
-        spacing = _finer(coarse, detail)
-        fine = self._kept(replace(coarse, planes=planes, spacing=spacing))
-        return (self._kept(reduced(image, factors)) if image else image), fine
+        if detail == 1:
+            planes = ReducedLabels(labels.planes, factors)
+            return image, self._kept(replace(coarse, planes=planes))
+        fine = DetailedLabels(labels.planes, factors, detail)
+        volume = replace(coarse, planes=fine, spacing=_finer(coarse, detail))
+        return image, self._kept(volume) if fine.is_computed else volume
 
     def _factors(self, pair: Pair) -> Shape:
         image, labels = pair
@@ -157,8 +164,6 @@ class Reducer:
         return replace(volume, planes=KeptPlanes(volume.planes))
 
     def _tell(self, factors: Shape, coarse: Volume) -> None:
-        if factors == (1, 1, 1):
-            return
         block = " x ".join(map(str, factors))
         size = coarse.spacing and f": {spacing_in_words(coarse.spacing.zyx)}"
         remark = f"{block} voxels are learned from as one{size or ''}"
@@ -166,23 +171,25 @@ class Reducer:
             self.remarks.append(remark)
 
 
-def learns_detail(config: TrainingConfig) -> bool:
-    """Tell whether patches are drawn and moved so that labels may be finer."""
-    return config.sampling == "balanced" and config.augmentation == "full"
-
-
 def _with_spacing(image: Scan, labels: Volume) -> tuple[Scan, Volume]:
     """Let the labels say how large the voxels of a scan are, if it does not."""
+    if image:
+        require_same_shape(image, labels)
     if image and image.spacing is None:
         image = replace(image, spacing=labels.spacing)
     return image, labels
 
 
-def _detail(factors: Sequence[Shape]) -> int:
+def _detail(factors: Sequence[Shape], config: TrainingConfig) -> int:
     """Return how many labels there can be along each axis of every large voxel."""
-    numbers = {n for each in factors for n in each} - {1}
-    fitting = (d for d in DETAILS if all(n % d == 0 for n in numbers))
-    return next(fitting, 1) if numbers else 1
+    if not learns_detail(config):
+        return 1
+    edge = Augmentation.of(config).drawn_size(config.expanded_size)
+    for detail in DETAILS:
+        fits = all(n % detail == 0 for each in factors for n in each)
+        if fits and (detail * edge) ** 3 <= MOST_LABELS:
+            return detail
+    return 1
 
 
 def _finer(coarse: Volume, detail: int) -> Spacing | None:
@@ -195,24 +202,28 @@ def _finer(coarse: Volume, detail: int) -> Spacing | None:
 class DetailedLabels:
     """Labels of which some lie in every large voxel, along each axis as many, uint8.
 
-    Where the large voxel is one of the scan, they are all its label. What a large voxel
-    at the end of the scan has beyond it has the label of the last voxel.
+    What a large voxel at the end of the scan has beyond it has the label of the last
+    voxel.
 
     Parameters
     ----------
     planes
         All labels ``(z, y, x)``.
     factors
-        Of them in a large voxel, along (z, y, x): 1, or a multiple of `detail`.
+        Of them in a large voxel, along (z, y, x): multiples of `detail`.
     detail
         Labels in a large voxel, along each axis.
+
+    Attributes
+    ----------
+    is_computed
+        Whether they are not just those of the scan.
     """
 
     def __init__(self, planes: Planes, factors: Shape, detail: int) -> None:
-        z, y, x = (max(n // detail, 1) for n in factors)
-        is_reduced = (z, y, x) != (1, 1, 1)
-        self._planes = ReducedLabels(planes, (z, y, x)) if is_reduced else planes
-        self._repeats = [detail if n == 1 else 1 for n in factors]
+        z, y, x = (n // detail for n in factors)
+        self.is_computed = (z, y, x) != (1, 1, 1)
+        self._planes = ReducedLabels(planes, (z, y, x)) if self.is_computed else planes
         n_z, n_y, n_x = planes.shape
         self._shape = tuple(detail * n for n in reduced_shape((n_z, n_y, n_x), factors))
 
@@ -231,9 +242,9 @@ class DetailedLabels:
         parts = index if isinstance(index, tuple) else (index,)
         parts = parts + (slice(None),) * (3 - len(parts))
         places = [
-            np.minimum(np.atleast_1d(np.arange(size)[part]) // repeat, n - 1)
-            for part, size, repeat, n in zip(
-                parts, self._shape, self._repeats, self._planes.shape, strict=True
+            np.minimum(np.atleast_1d(np.arange(size)[part]), n - 1)
+            for part, size, n in zip(
+                parts, self._shape, self._planes.shape, strict=True
             )
         ]
         ints = tuple(i for i, part in enumerate(parts) if not isinstance(part, slice))
@@ -242,7 +253,7 @@ class DetailedLabels:
         block = self._planes[tuple(slice(p[0], p[-1] + 1) for p in places)]
         block = checked(np.asarray(block))
         for axis, place in enumerate(places):
-            if block.shape[axis] != place.size:  # repeated, or beyond the end
+            if block.shape[axis] != place.size:  # it reaches beyond the end
                 block = block.take(place - place[0], axis)
         return block.squeeze(ints)
 

@@ -6,6 +6,7 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import Checkpoint
+from napari_meunet.training.patches.augmentation import learns_detail
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.specimens.provenance import Pair, specimen_name
 
@@ -75,6 +76,27 @@ def require_learnable(
         raise MeUNetError(
             "to end early, a validation scan must hold one of the classes, got none; "
             "validate on others, or leave out --patience"
+        )
+
+
+def require_alike(
+    specimens: Sequence[tuple[str, Specimen]], config: TrainingConfig
+) -> None:
+    """Refuse labels that are finer than their scans if not all can be learned from.
+
+    Raises
+    ------
+    MeUNetError
+        If some are finer than others, or the config cannot learn from finer ones.
+    """
+    details = {name: specimen.detail for name, specimen in specimens}
+    allowed = set(details.values()) if learns_detail(config) else {1}
+    if len(allowed) > 1 or not set(details.values()) <= allowed:
+        found = ", ".join(f"{name} with {n}" for name, n in details.items())
+        raise MeUNetError(
+            "scans must have one label in each voxel, or all alike several along each "
+            f"axis with balanced patches and full augmentation, got {found}; export "
+            "the labels at the resolution of the scan"
         )
 
 
