@@ -97,7 +97,9 @@ def offsets():
     return torch.tensor([[0.25, -0.25, 0.25], [-0.25, 0.25, 0.25]])
 
 
-def test_every_full_head_is_asked_where_its_labels_lie(cascade, batch, offsets):
+def test_every_full_head_is_asked_where_its_labels_lie(batch, offsets):
+    torch.manual_seed(0)
+    cascade = Cascade(n_classes=2, features=(8,) * 5, refinement_features=(8,) * 3)
     image, labels = batch
     center = slice(8, 40)
     local_image = image[:, :, center, center, center]
