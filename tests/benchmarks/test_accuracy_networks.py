@@ -122,7 +122,7 @@ def test_deep_supervision_counts_at_its_own_resolution_with_halving_weights():
     labels = torch.randint(0, 2, (1, 8, 8, 8))
     objective = Objective(Constant(torch.stack((fine, enlarged), dim=1)))
 
-    loss = objective(torch.zeros(1, 1, 8, 8, 8), labels)
+    loss = objective(torch.zeros(1, 1, 8, 8, 8), labels, None)
 
     first = segmentation_loss(fine, labels)
     second = segmentation_loss(coarse, labels[:, ::2, ::2, ::2])

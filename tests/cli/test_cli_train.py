@@ -186,11 +186,11 @@ def test_an_interruption_keeps_the_step_and_the_same_command_goes_on(
 ):
     model, step, fractions = tmp_path / "own.safetensors", Stepper.step, []
 
-    def counted(stepper, image, labels, done):
+    def counted(stepper, batch, done):
         if len(fractions) == 1:
             signal.raise_signal(number)  # in the midst of the second step
         fractions.append(done)
-        return step(stepper, image, labels, done)
+        return step(stepper, batch, done)
 
     monkeypatch.setattr(Stepper, "step", counted)
     assert main(train(data, model)) == 130

@@ -56,7 +56,7 @@ def after_two_steps(kind, fusion, names):
         image = torch.rand(2, 1, size, size, size)
         labels = torch.randint(0, 2, (2, size, size, size))
         optimiser.zero_grad()
-        loss = objective(image, labels)
+        loss = objective(image, labels, None)
         loss.backward()
         optimiser.step()
         losses.append(loss.item())

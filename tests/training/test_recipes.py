@@ -68,10 +68,10 @@ def test_the_published_recipe_trains_on_raw_values_and_keeps_running_statistics(
     shown, weights = [], []
     forward = Stage1Objective.forward
 
-    def recorded(self, image, labels):
+    def recorded(self, image, labels, offsets):
         shown.append(image.clone())
         weights.append(self._loss.keywords["weights"])
-        return forward(self, image, labels)
+        return forward(self, image, labels, offsets)
 
     monkeypatch.setattr(Stage1Objective, "forward", recorded)
     steps, checkpoint = run([ball()], tmp_path, PAPER, validation=[ball(1)])
@@ -98,9 +98,9 @@ def test_weights_of_balanced_patches_are_those_of_all_voxels(tmp_path, monkeypat
     weights = []
     forward = Stage1Objective.forward
 
-    def recorded(self, image, labels):
+    def recorded(self, image, labels, offsets):
         weights.append(self._loss.keywords["weights"])
-        return forward(self, image, labels)
+        return forward(self, image, labels, offsets)
 
     monkeypatch.setattr(Stage1Objective, "forward", recorded)
     config = STAGE1.model_copy(update={"cross_entropy": "weighted", "stage1_steps": 1})

@@ -67,7 +67,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_state(
     before = torch.load(state_path(path), weights_only=True)
     monkeypatch.setattr(
         "napari_meunet.training.loop.objectives.Stage1Objective.forward",
-        lambda self, image, labels: image.sum() * torch.nan,
+        lambda self, image, labels, offsets: image.sum() * torch.nan,
     )
     with pytest.raises(MeUNetError, match="loss must stay finite, got nan"):
         list(train([pair], CONFIG, card(), path))

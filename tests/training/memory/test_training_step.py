@@ -41,7 +41,7 @@ def test_a_step_runs_through_the_stages_in_order_with_their_sizes(kind, fusion):
     objective = kind(cascade, 32) if local else kind(cascade)
     size = 48 if local else 32
     labels = torch.zeros(2, size, size, size, dtype=torch.uint8)
-    objective.train()(torch.rand(2, 1, size, size, size), labels)
+    objective.train()(torch.rand(2, 1, size, size, size), labels, None)
     step = step_of(objective.name, cascade.network, CONFIG)
     planned = [
         (r.name, r.voxels, r.n_in, r.n_out, r.joins, r.is_frozen)
