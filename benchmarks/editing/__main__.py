@@ -78,13 +78,15 @@ def table(results: Path) -> str:
         for name in BACKENDS
         if (path := results / f"{name}.json").exists()
     ]
-    head = ["labels", *COLUMNS.values(), "memory, MB", "on the disk"]
+    head = ["labels", *COLUMNS.values(), "memory, MB", "on the disk", "stamps, drags"]
     lines = [head, ["---"] * len(head)]
     for result in found:
         times = [f"{result[column]:.3g}" for column in COLUMNS]
         kept = "yes" if result["is_kept"] else "no"
         memory = f"{result['peak_megabytes']:.0f}"
-        lines.append([BACKENDS[result["backend"]].title, *times, memory, kept])
+        counts = f"{result['stamps']}, {result['drags']}"
+        title = BACKENDS[result["backend"]].title
+        lines.append([title, *times, memory, kept, counts])
     about = machine(torch.device("cpu"), "napari", "zarr", "tensorstore", "dask")
     facts = ", ".join(f"{name} {value}" for name, value in about.items())
     side = found[0]["side"] if found else 0

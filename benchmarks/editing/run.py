@@ -74,6 +74,8 @@ def measured(
     viewer.layers.clear()
     return {
         "side": side,
+        "stamps": n_stamps,
+        "drags": n_drags,
         "stamp_median": float(np.median(stamps)),
         "stamp_95": float(np.percentile(stamps, 95)),
         "undo_95": float(np.percentile(undos, 95)),
