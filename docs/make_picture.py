@@ -13,6 +13,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
@@ -94,14 +95,20 @@ def paint_planes(viewer: napari.Viewer, train: QWidget) -> None:
     """Paint three planes a class as they are, and three without any."""
     truth = make_phantom(SHAPE, SEED).labels
     labels = train.form.labels.layer
-    planes = [np.flatnonzero((truth == value).any((1, 2))) for value in (1, 2)]
-    for z in np.quantile(planes, (0.1, 0.5, 0.9), axis=1).astype(int).ravel():
-        labels.data[z] = truth[z]
+    for value in (1, 2):
+        for z in spread(np.flatnonzero((truth == value).any((1, 2)))):
+            labels.data[z] = truth[z]
     labels.refresh()
-    for z in np.quantile(np.flatnonzero(~truth.any((1, 2))), (0.1, 0.5, 0.9)):
-        viewer.dims.set_current_step(0, int(z))
+    for z in spread(np.flatnonzero(~truth.any((1, 2)))):
+        viewer.dims.set_current_step(0, z)
         train.form.empty.click()
-    viewer.dims.set_current_step(0, int(np.median(planes[0])))
+    viewer.dims.set_current_step(0, SHAPE[0] // 2)
+
+
+def spread(planes: NDArray[np.intp]) -> list[int]:
+    """Return three planes, near the ends and in the middle."""
+    places = np.quantile(planes, (0.1, 0.5, 0.9), method="nearest")
+    return [int(z) for z in places]
 
 
 def paint_beside(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:
