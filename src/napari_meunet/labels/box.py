@@ -59,6 +59,36 @@ def within(outer: Box, inner: Box) -> Box:
     return z, y, x
 
 
+def placed(outer: Box, part: Box) -> Box:
+    """Return where a part of the array that holds `outer` lies: undoes `within`."""
+    z, y, x = (
+        slice(a.start + b.start, a.start + b.stop)
+        for a, b in zip(outer, part, strict=True)
+    )
+    return z, y, x
+
+
+def planes_of(box: Box, axis: int, planes: slice) -> Box:
+    """Return consecutive planes of a box across an axis."""
+    parts = list(box)
+    parts[axis] = planes
+    z, y, x = parts
+    return z, y, x
+
+
+def chunks(whole: slice, n: int) -> list[slice]:
+    """Cut consecutive voxels into pieces of `n`, the last one perhaps shorter."""
+    starts = range(whole.start, whole.stop, n)
+    return [slice(start, min(start + n, whole.stop)) for start in starts]
+
+
+def mask_box(mask: NDArray[np.bool]) -> Box:
+    """Return the smallest box around the voxels of a mask ``(z, y, x)``; some are."""
+    lines = (np.flatnonzero(mask.any(axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    z, y, x = (slice(int(line[0]), int(line[-1]) + 1) for line in lines)
+    return z, y, x
+
+
 def indexed_box(index: object, shape: Shape) -> Box | None:
     """Return the box that NumPy's basic indexing addresses in an array of `shape`.
 

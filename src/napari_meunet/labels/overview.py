@@ -20,17 +20,22 @@ class Overview(LazyArray):
         All of them, uint8 ``(z, y, x)``.
     factors
         Voxels of which the middle one is taken, along (z, y, x).
+
+    Attributes
+    ----------
+    factors
+        As given.
     """
 
     def __init__(self, labels: LabelMap, factors: Shape) -> None:
         self._labels = labels
-        self._factors = factors
+        self.factors = factors
         self._taken = np.array(labels[self._places])
 
     @property
     def first(self) -> Shape:
         """The first voxel that is taken, along (z, y, x)."""
-        sizes = zip(self._factors, self._labels.shape, strict=True)
+        sizes = zip(self.factors, self._labels.shape, strict=True)
         z, y, x = (min(n // 2, size - 1) for n, size in sizes)
         return z, y, x
 
@@ -55,7 +60,7 @@ class Overview(LazyArray):
             return
         here = tuple(
             slice(max(0, -((first - part.start) // n)), -((first - part.stop) // n))
-            for part, first, n in zip(box, self.first, self._factors, strict=True)
+            for part, first, n in zip(box, self.first, self.factors, strict=True)
         )
         self._taken[here] = self._labels[self._places][here]
 
@@ -64,5 +69,5 @@ class Overview(LazyArray):
         """The voxels that are taken."""
         return tuple(
             slice(first, None, n)
-            for first, n in zip(self.first, self._factors, strict=True)
+            for first, n in zip(self.first, self.factors, strict=True)
         )

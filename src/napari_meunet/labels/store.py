@@ -166,6 +166,11 @@ class LabelStore:
         return self.manifest.spacing_um()
 
     @property
+    def voxel(self) -> tuple[float, float, float]:
+        """Size of a voxel along (z, y, x) in micrometres; ones if it is unknown."""
+        return self.spacing.zyx if self.spacing else (1.0, 1.0, 1.0)
+
+    @property
     def classes(self) -> tuple[LabelClass, ...]:
         """What the label values stand for."""
         return self.manifest.classes
@@ -246,8 +251,7 @@ class LabelStore:
             If the tool cannot do it, the store is not open for writing, or the disk is
             full.
         """
-        voxel = self.spacing.zyx if self.spacing else (1.0, 1.0, 1.0)
-        canvas = Canvas(self._voxels, self.journal, box, voxel, tool.name)
+        canvas = Canvas(self._voxels, self.journal, box, self.voxel, tool.name)
         return apply(tool, canvas)
 
     def write(

@@ -55,7 +55,7 @@ def doubt_layer(store: "LabelStore") -> Image | None:
     """Return a layer that lies over the labels; None if no model has said it."""
     if store.confidence is None:
         return None
-    voxel = np.array(store.spacing.zyx if store.spacing else (1.0, 1.0, 1.0))
+    voxel = np.array(store.voxel)
     return Image(
         Doubt(store.confidence),
         rgb=False,

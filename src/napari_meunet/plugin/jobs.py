@@ -84,7 +84,7 @@ class Job(QObject):
         self._worker.resumed.connect(self._go_on)
         self._worker.finished.connect(self._end)
         # the dock was closed: nobody could stop the work any more
-        self.destroyed.connect(lambda _=None, stop=self._worker.quit: stop())
+        self.destroyed.connect(self._worker.quit)
         self._timer = QTimer(self)
         self._timer.setInterval(REFRESH_MILLISECONDS)
         self._timer.timeout.connect(self._show_latest)

@@ -176,6 +176,12 @@ def store_of(layer: Layer) -> "LabelStore | None":
     return store if shown else None
 
 
+def writable_store_of(layer: Layer | None) -> "LabelStore | None":
+    """Return the store of a layer if it can be written to."""
+    store = None if layer is None else store_of(layer)
+    return store if store is not None and store.writable else None
+
+
 def labels_of(
     data: Any, attributes: Mapping[str, Any]
 ) -> tuple[Any, "Spacing | None", tuple[LabelClass, ...]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari.components import LayerList, ViewerModel
 
     from napari_meunet.labels.editable import View
+    from napari_meunet.labels.overview import Overview
     from napari_meunet.labels.tiff import LabelMap
 
 _STANDS_IN, _HAS = "meunet stands in for", "meunet overview"  # keys in metadata
@@ -54,17 +55,28 @@ def stand_in(viewer: "ViewerModel", layer: Labels, labels: "LabelMap") -> None:
     factors = coarsest_factors(labels.shape)
     if factors == (1, 1, 1) or not layer.visible or _HAS in layer.metadata:
         return
-    overview = Overview(labels, factors)
+    shown = _overview_layer(layer, Overview(labels, factors))
     active = viewer.layers.selection.active
     layer.visible = False
-    shown = Labels(
+    layer.metadata[_HAS] = shown
+    # or napari asks what is under the mouse, from a direction that it does not know yet
+    over, viewer.mouse_over_canvas = viewer.mouse_over_canvas, False
+    viewer.layers.insert(viewer.layers.index(layer) + 1, shown)
+    viewer.layers.selection.active = active
+    viewer.mouse_over_canvas = over
+    shown.editable = False
+
+
+def _overview_layer(layer: Labels, overview: "Overview") -> Labels:
+    """Return a layer that lies where another one lies, and looks like it."""
+    return Labels(
         overview,
         name=f"{layer.name} in 3-D",
         colormap=layer.colormap,
         features=layer.features,
         opacity=layer.opacity,
         blending=layer.blending,
-        scale=np.multiply(layer.scale, factors),
+        scale=np.multiply(layer.scale, overview.factors),
         rotate=layer.rotate,
         shear=layer.shear,
         affine=layer.affine,
@@ -73,13 +85,6 @@ def stand_in(viewer: "ViewerModel", layer: Labels, labels: "LabelMap") -> None:
         units=layer.units,
         metadata={_STANDS_IN: layer},
     )
-    layer.metadata[_HAS] = shown
-    # or napari asks what is under the mouse, from a direction that it does not know yet
-    over, viewer.mouse_over_canvas = viewer.mouse_over_canvas, False
-    viewer.layers.insert(viewer.layers.index(layer) + 1, shown)
-    viewer.layers.selection.active = active
-    viewer.mouse_over_canvas = over
-    shown.editable = False
 
 
 def stand_down(layers: "LayerList", layer: Labels) -> None:

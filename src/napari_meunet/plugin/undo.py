@@ -4,6 +4,7 @@ napari remembers a hundred strokes and forgets them with the window. The journal
 the disk, and knows the tools that are not napari's, too.
 """
 
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,15 @@ from napari.utils.notifications import show_error, show_info
 from superqt.utils import create_worker
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import extent
+from napari_meunet.labels.box import extent, hull
 from napari_meunet.plugin.hold import hold
 from napari_meunet.plugin.jobs import tell
 from napari_meunet.plugin.overviews import refresh
 from napari_meunet.plugin.view import show_box
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_meunet.labels.journal.history import Stroke
     from napari_meunet.labels.journal.journal import Journal
 
@@ -83,18 +86,19 @@ def step(layer: Labels, journal: "Journal", n: int) -> None:
             go()
         except MeUNetError as error:
             show_error(str(error))
-        _show(layer, strokes[0])
+        _show(layer, strokes)
         return
     worker = create_worker(go, _ignore_errors=True)
     worker.finished.connect(hold(layer))
     worker.errored.connect(tell)
-    worker.returned.connect(lambda _: _show(layer, strokes[0]))
+    worker.returned.connect(lambda _: _show(layer, strokes))
     show_info(f"{'Undoing' if n > 0 else 'Redoing'} much; this may take a while.")
     worker.start()
 
 
-def _show(layer: Labels, stroke: "Stroke") -> None:
+def _show(layer: Labels, strokes: "Sequence[Stroke]") -> None:
+    """Look at where the last of some strokes was, and draw them all anew."""
     viewer = napari.current_viewer()
     if viewer is not None and layer in viewer.layers:
-        show_box(viewer, layer, stroke.box)
-    refresh(layer)
+        show_box(viewer, layer, strokes[0].box)
+    refresh(layer, reduce(hull, (stroke.box for stroke in strokes)))

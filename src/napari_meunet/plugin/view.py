@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_meunet.labels.box import Box
+from napari_meunet.labels.box import Box, planes_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -33,14 +33,10 @@ class Cut:
 
     def of(self, box: Box, n_beside: int = 0) -> Box:
         """Return the part of a box that lies in the plane, or so many beside it."""
-        parts = list(box)
-        part = parts[self.axis]
-        parts[self.axis] = slice(
-            max(part.start, self.plane - n_beside),
-            min(part.stop, self.plane + n_beside + 1),
-        )
-        z, y, x = parts
-        return z, y, x
+        part = box[self.axis]
+        first, last = self.plane - n_beside, self.plane + n_beside
+        near = slice(max(part.start, first), min(part.stop, last + 1))
+        return planes_of(box, self.axis, near)
 
 
 def shown_cut(viewer: "ViewerModel", layer: "Layer") -> Cut | None:

@@ -181,8 +181,7 @@ class Journal:
     def _drop(self, number: int) -> None:
         """Take back what a tool has done, as if it never had."""
         self._write(Entry(Kind.DROP, number, _now()))
-        places = self.history.drop(number)
-        self._change(Kind.DROP, self._records.at(_in_order(Kind.DROP, places)))
+        self._change(Kind.DROP, self.history.drop(number))
 
     def edits(self, places: Iterable[int]) -> Iterator[Edit]:
         """Yield edits by their places in the journal."""
@@ -232,7 +231,7 @@ class Journal:
             self._append(Entry(kind, stroke.number, _now()))
             move()
             self.n_steps += 1
-            self._change(kind, self._records.at(_in_order(kind, stroke.places)))
+            self._change(kind, stroke.places)
             return stroke
 
     def flush(self) -> None:
@@ -258,17 +257,18 @@ class Journal:
                     self._end_whole(Kind.DROP)  # if a tool is at work
                 finally:
                     self._closing = True
-            self._keeper.close()
-            self.flush()
         finally:
             self._keeper.close()
-            self._records.close()
+            try:
+                self.flush()
+            finally:
+                self._records.close()
 
     def _open(self) -> None:
         unsynced, unfinished = self._read()
         self.n_restored = len(unsynced)
         for kind, places in unsynced:
-            self._change(kind, self._records.at(_in_order(kind, places)))
+            self._change(kind, places)
         if unfinished:
             self._drop(unfinished)
         self.flush()
@@ -358,12 +358,13 @@ class Journal:
         stroke = Stroke(entry.number, entry.tool, entry.time, entry.box)
         self.history.add(stroke, place, entry.box, entry.n_voxels)
 
-    def _change(self, kind: Kind, records: Iterable[bytes]) -> None:
+    def _change(self, kind: Kind, places: Sequence[int]) -> None:
         """Make edits, or take them back, whatever part of that was done before."""
-        act = self._voxels.revert if kind in BACK else self._voxels.apply
+        goes_back = kind in BACK
+        act = self._voxels.revert if goes_back else self._voxels.apply
         with self._in_full():
-            for record in records:
-                act(unpacked(Entry.from_bytes(record).packed))
+            for edit in self.edits(reversed(places) if goes_back else places):
+                act(edit)
 
     @contextmanager
     def _in_full(self) -> Iterator[None]:
@@ -379,11 +380,6 @@ class Journal:
         self._records.sync()
         if self.n_changes - self._n_synced > MOST_UNSYNCED:
             self.flush()
-
-
-def _in_order(kind: Kind, places: Sequence[int]) -> Iterable[int]:
-    """Return the places of edits in the order in which a change goes through them."""
-    return reversed(places) if kind in BACK else places
 
 
 def _busy(tool: str) -> MeUNetError:

@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
-from napari_meunet.labels.box import Box, contains, extent
+from napari_meunet.labels.box import (
+    Box,
+    chunks,
+    contains,
+    extent,
+    mask_box,
+    placed,
+    planes_of,
+)
 from napari_meunet.labels.tools.pieces import Faces
 
 if TYPE_CHECKING:
@@ -50,6 +58,11 @@ class Canvas:
         """Voxels of the volume along (z, y, x)."""
         z, y, x = self.voxels.labels.shape
         return z, y, x
+
+    @property
+    def planes(self) -> list[Box]:
+        """The planes of the box, along z, as they follow each other on the disk."""
+        return [planes_of(self.box, 0, plane) for plane in chunks(self.box[0], 1)]
 
     @property
     def faces(self) -> Faces:
@@ -104,25 +117,9 @@ class Canvas:
             raise ValueError(f"a tool may write in {self.box}, got {box}")
         if not changed.any():
             return
-        part = _around(changed)
-        place = _at(box, part)
+        part = mask_box(changed)
+        place = placed(box, part)
         self.voxels.require_room_in(place)
         with self.voxels.lock:
             edit = self.voxels.edit(place, changed[part], after[part])
             self.journal.record(edit, self.tool)
-
-
-def _around(mask: NDArray[np.bool]) -> Box:
-    """Return the smallest box around the voxels of a mask."""
-    lines = (np.flatnonzero(mask.any(axes)) for axes in ((1, 2), (0, 2), (0, 1)))
-    z, y, x = (slice(int(line[0]), int(line[-1]) + 1) for line in lines)
-    return z, y, x
-
-
-def _at(box: Box, part: Box) -> Box:
-    """Return where a part of a box lies in the volume."""
-    z, y, x = (
-        slice(whole.start + inner.start, whole.start + inner.stop)
-        for whole, inner in zip(box, part, strict=True)
-    )
-    return z, y, x

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box, box_at, contains, extent
+from napari_meunet.labels.box import Box, box_at, chunks, contains, extent
 from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.labels.tools.pieces import Faces, Mask, Pieces, Survey
 from napari_meunet.progress import Progress, Steps
@@ -255,8 +255,7 @@ def _slabs(box: Box) -> list[Box]:
     z, y, x = box
     _, height, width = extent(box)
     n = max(1, SLAB_VOXELS // (height * width))
-    starts = range(z.start, z.stop, n)
-    return [(slice(start, min(start + n, z.stop)), y, x) for start in starts]
+    return [(planes, y, x) for planes in chunks(z, n)]
 
 
 def _voxel_in(box: Box, voxel: Shape | None) -> Shape | None:

@@ -28,11 +28,9 @@ class Merge:
 
     def steps(self, canvas: Canvas) -> Steps:
         """Change the labels plane by plane."""
-        planes, rows, columns = canvas.box
-        n = planes.stop - planes.start
-        for done, z in enumerate(range(planes.start, planes.stop), start=1):
-            plane = slice(z, z + 1), rows, columns
+        planes = canvas.planes
+        for done, plane in enumerate(planes, start=1):
             before = canvas.read(plane)
             after = np.where(before == self.label, np.uint8(self.into), before)
             canvas.write(plane, before, after)
-            yield Progress(done, n, "planes")
+            yield Progress(done, len(planes), "planes")

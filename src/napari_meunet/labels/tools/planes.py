@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, distance_transform_edt, shift
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box, intersection, within
+from napari_meunet.labels.box import Box, intersection, planes_of, within
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.history import PAINT
 from napari_meunet.labels.tools.canvas import Canvas
@@ -38,10 +38,7 @@ class PlaneTool:
 
     def plane(self, box: Box, place: int) -> Box:
         """Return one plane of a box."""
-        parts = list(box)
-        parts[self.axis] = slice(place, place + 1)
-        z, y, x = parts
-        return z, y, x
+        return planes_of(box, self.axis, slice(place, place + 1))
 
     def seen(self, canvas: Canvas, plane: Box) -> Mask:
         """Return where the label is in a plane, ``(rows, columns)``."""
@@ -175,17 +172,15 @@ class Interpolate(PlaneTool):
 
         The labels are read plane by plane along z, as they lie on the disk.
         """
-        part, z_planes = canvas.box[self.axis], canvas.box[0]
+        part, planes = canvas.box[self.axis], canvas.planes
         found = np.zeros(part.stop - part.start, bool)
-        n = z_planes.stop - z_planes.start
         others = tuple(axis for axis in range(3) if axis != self.axis)
-        for i, z in enumerate(range(z_planes.start, z_planes.stop)):
-            here = slice(z, z + 1), *canvas.box[1:]
+        for i, here in enumerate(planes):
             if canvas.voxels.corrected.any(here):
                 mine = canvas.corrected(here) & (canvas.read(here) == self.label)
                 lines = mine.any(axis=others)
                 found[slice(i, i + 1) if self.axis == 0 else slice(None)] |= lines
-            yield Progress(i + 1, n, "planes", "looking for painted ones")
+            yield Progress(i + 1, len(planes), "planes", "looking for painted ones")
         return [part.start + int(i) for i in np.flatnonzero(found)]
 
     def _interpolated(self, canvas: Canvas) -> dict[int, list[int]]:

@@ -108,7 +108,7 @@ class Grow(SurfaceTool):
 
     def changed(self, mask: Mask, voxel: Size) -> Mask:
         """Return the label and what is near to it."""
-        return _grown(mask, voxel, self.by)
+        return _near(mask, voxel, self.by)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Open(SurfaceTool):
 
     def changed(self, mask: Mask, voxel: Size) -> Mask:
         """Return what is left of the label after shrinking and growing."""
-        return _grown(_shrunk(mask, voxel, self.by), voxel, self.by)
+        return _near(_shrunk(mask, voxel, self.by), voxel, self.by)
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Close(SurfaceTool):
 
     def changed(self, mask: Mask, voxel: Size) -> Mask:
         """Return what becomes of the label after growing and shrinking."""
-        return _shrunk(_grown(mask, voxel, self.by), voxel, self.by)
+        return _shrunk(_near(mask, voxel, self.by), voxel, self.by)
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,6 @@ class Smooth(SurfaceTool):
             mask.astype(np.float32), sigmas, radius=reach, mode="nearest"
         )
         return np.asarray(means > 0.5, bool)
-
-
-def _grown(mask: Mask, voxel: Size, by: float) -> Mask:
-    return _near(mask, voxel, by)
 
 
 def _shrunk(mask: Mask, voxel: Size, by: float) -> Mask:

@@ -42,13 +42,11 @@ class TakeOver:
 
     def steps(self, canvas: Canvas) -> Steps:
         """Go through the planes."""
-        planes, rows, columns = canvas.box
-        n = planes.stop - planes.start
-        for done, z in enumerate(range(planes.start, planes.stop), start=1):
-            plane = slice(z, z + 1), rows, columns
+        planes = canvas.planes
+        for done, plane in enumerate(planes, start=1):
             if self.corrected.any(plane):
                 self._plane(canvas, plane)
-            yield Progress(done, n, "planes")
+            yield Progress(done, len(planes), "planes")
 
     def _plane(self, canvas: Canvas, plane: Box) -> None:
         theirs, mine = self.corrected.read(plane), canvas.corrected(plane)

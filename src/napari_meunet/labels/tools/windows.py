@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
-from napari_meunet.labels.box import Box, within
+from napari_meunet.labels.box import Box, chunks, within
 from napari_meunet.labels.tools.canvas import Canvas
 
 TILE = 256
@@ -57,16 +57,16 @@ def windows(canvas: Canvas, reach: Shape, n_planes: int) -> Iterator[list[Window
     _, rows, columns = grown(canvas.box, reach, canvas.shape)
     end = max(0, planes.start - by_z)  # of what has been read
     known: NDArray[np.uint8] | None = None
-    for start in range(planes.start, planes.stop, n_planes):
-        z = slice(start, min(start + n_planes, planes.stop))
-        first, last = max(0, start - by_z), min(z.stop + by_z, canvas.shape[0])
+    for z in chunks(planes, n_planes):
+        first, last = max(0, z.start - by_z), min(z.stop + by_z, canvas.shape[0])
         new = canvas.read((slice(end, last), rows, columns))
         if known is not None:
             kept = known[first - end :] if first < end else known[:0]
             new = np.concatenate((kept, new))
         known, end = new, last
         slab = slice(first, last), rows, columns
-        parts = [(z, y, x) for y, x in product(*map(_parts, canvas.box[1:]))]
+        tiles = product(*(chunks(side, TILE) for side in canvas.box[1:]))
+        parts = [(z, y, x) for y, x in tiles]
         arounds = [grown(part, reach, canvas.shape) for part in parts]
         yield [
             Window(part, around, known[within(slab, around)])
@@ -81,8 +81,3 @@ def grown(box: Box, reach: Shape, shape: Shape) -> Box:
         for part, by, n in zip(box, reach, shape, strict=True)
     )
     return z, y, x
-
-
-def _parts(whole: slice) -> list[slice]:
-    starts = range(whole.start, whole.stop, TILE)
-    return [slice(start, min(start + TILE, whole.stop)) for start in starts]

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVB
 from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.docks.tools_box import ToolsBox
-from napari_meunet.plugin.layers import store_of
+from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.undo import step
 from napari_meunet.plugin.view import fly_to
 from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
@@ -100,9 +100,7 @@ class CorrectWidget(Dock):
     @property
     def _store(self) -> "LabelStore | None":
         """The store that can be written to, of the layer that was chosen."""
-        layer = self.layer.layer
-        store = None if layer is None else store_of(layer)
-        return store if store is not None and store.writable else None
+        return writable_store_of(self.layer.layer)
 
     def _take_layer(self) -> None:
         self._review, self._made_for, self._n_changes = None, None, -1

@@ -18,6 +18,7 @@ from napari_meunet.plugin.layers import (
     shows_planes,
     store_of,
     volume_of,
+    writable_store_of,
 )
 from napari_meunet.plugin.overviews import refresh
 from napari_meunet.plugin.segmentation import (
@@ -268,10 +269,8 @@ class SegmentWidget(Dock):
 
     def _labels_in_viewer(self, folder: Path) -> Labels | None:
         for layer in self._viewer.layers:
-            store = store_of(layer)
-            if store is None or not store.writable:
-                continue
-            if store.folder.resolve() == folder.resolve():
+            store = writable_store_of(layer)
+            if store is not None and store.folder.resolve() == folder.resolve():
                 return layer
         return None
 

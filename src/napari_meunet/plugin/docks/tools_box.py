@@ -1,6 +1,7 @@
 """The part of the Correct dock with the tools."""
 
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_meunet.plugin.hold import hold
 from napari_meunet.plugin.jobs import Ending, Job
-from napari_meunet.plugin.layers import store_of
+from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.tools import (
     COPY_BACK,
     COPY_NEXT,
@@ -136,9 +137,7 @@ class ToolsBox(QGroupBox):
 
     @property
     def _store(self) -> "LabelStore | None":
-        layer = self._layers.layer
-        store = None if layer is None else store_of(layer)
-        return store if store is not None and store.writable else None
+        return writable_store_of(self._layers.layer)
 
     @property
     def _cut(self) -> Cut | None:
@@ -167,13 +166,12 @@ class ToolsBox(QGroupBox):
     def _propose_size(self, store: "LabelStore", amount: Amount) -> None:
         if amount not in VOXELS:
             return
-        voxel = store.spacing.zyx if store.spacing else (1.0, 1.0, 1.0)
         unit = "um" if store.spacing else "voxels"
         if amount is Amount.VOLUME:
-            one = voxel[0] * voxel[1] * voxel[2]
+            one = prod(store.voxel)
             unit = f"{unit}\N{SUPERSCRIPT THREE}" if store.spacing else unit
         else:
-            one = min(voxel)
+            one = min(store.voxel)
         self.size.setSuffix(f" {unit}")
         self.size.setSingleStep(one)
         # rounded up, or it would be less than so many voxels
