@@ -58,3 +58,23 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     path.write_bytes(b"short")
     with pytest.raises(MeUNetError, match="got 5"):
         Corrected(path, (2, 3, 19), writable=False)
+
+
+@given(
+    shape=st.tuples(*[st.integers(1, 40)] * 3),
+    edge=st.sampled_from([8, 16, 32]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_cubes_with_corrected_voxels_are_found(shape, edge, seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(shape) < rng.choice([0, 0.001, 0.02])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "corrected"
+        Corrected.create(path, shape)
+        corrected = Corrected(path, shape, writable=True)
+        corrected.write(tuple(slice(0, n) for n in shape), mask)
+        found = corrected.cubes(edge)
+    expected = np.zeros([-(-n // edge) for n in shape], bool)
+    expected[tuple(np.argwhere(mask).T // edge)] = True
+    np.testing.assert_array_equal(found, expected)

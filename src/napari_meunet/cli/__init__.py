@@ -13,6 +13,7 @@ from napari_meunet.cli import (
     evaluate,
     export,
     info,
+    learn,
     phantom,
     segment,
     train,
@@ -23,6 +24,7 @@ from napari_meunet.errors import MeUNetError
 COMMANDS = (
     segment,
     correct,
+    learn,
     export,
     info,
     phantom,
@@ -36,7 +38,7 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    0 is success, 1 a finding (`meunet doctor`), 2 a mistake of the user, told in one
+    0 is success, 1 a finding (of `meunet doctor` or `meunet learn`), 2 a mistake of the user, told in one
     line on standard error, 130 an interruption.
     """
     options = _parser().parse_args(arguments)

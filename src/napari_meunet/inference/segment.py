@@ -46,6 +46,8 @@ def segment(
     checkpoint: Checkpoint,
     config: SegmentationConfig,
     labels: LabelTarget,
+    *,
+    whole: Volume | None = None,
 ) -> Steps:
     """Label `volume` plane by plane; closing the iterator stops, and a rerun goes on.
 
@@ -65,6 +67,9 @@ def segment(
         How.
     labels
         Where the labels go; of the volume's shape.
+    whole
+        The scan that the volume is a part of, if it is: intensities are scaled as
+        there.
 
     Yields
     ------
@@ -77,7 +82,7 @@ def segment(
         If volume, model, labels and machine do not go together.
     """
     _require_same_shape(volume, labels)
-    run = _Run.of(volume, checkpoint, config, labels)
+    run = _Run.of(volume, checkpoint, config, labels, whole or volume)
     plan = run.first_plan()
     before: tuple[Column, ...] = ()
     message = str(plan)
@@ -110,7 +115,7 @@ def next_run(
     int
         Planes that are on disk, summed over columns.
     """
-    run = _Run.of(volume, checkpoint, config, labels)
+    run = _Run.of(volume, checkpoint, config, labels, volume)
     plan = run.first_plan()
     return plan, run.taken_up(plan)
 
@@ -133,11 +138,12 @@ class _Run:
         checkpoint: Checkpoint,
         config: SegmentationConfig,
         labels: LabelTarget,
+        whole: Volume,
     ) -> Self:
         """Look at the scan as the network will see it."""
         card = checkpoint.card
         seen, grid = as_seen(volume, card, config), grid_of(volume, card, config)
-        limits = limits_for(volume, card, config)
+        limits = limits_for(whole, card, config)
         return cls(seen, grid, checkpoint, config, labels, limits)
 
     def first_plan(self) -> Plan:

@@ -57,6 +57,27 @@ class Corrected:
         bits = np.unpackbits(self._bits[_bytes_of(box)], axis=2, bitorder="little")
         return bits[:, :, _bits_of(box)].astype(bool)
 
+    def cubes(self, edge: int) -> NDArray[np.bool]:
+        """Return which cubes hold corrected voxels, ``(z, y, x)``.
+
+        Parameters
+        ----------
+        edge
+            Of the cubes in voxels, a multiple of 8. The last ones along each axis may
+            be smaller.
+        """
+        planes, rows, columns = self._bits.shape
+        found = np.empty([-(-n // edge) for n in (planes, rows, 8 * columns)], bool)
+        starts = [
+            np.arange(0, n, step) for n, step in ((rows, edge), (columns, edge // 8))
+        ]
+        for i, z in enumerate(range(0, planes, edge)):
+            section = np.bitwise_or.reduce(self._bits[z : z + edge], axis=0)
+            for axis, first in enumerate(starts):
+                section = np.bitwise_or.reduceat(section, first, axis=axis)
+            found[i] = section != 0
+        return found
+
     def write(self, box: Box, mask: NDArray[np.bool]) -> None:
         """Replace the mask of a box; the voxels around it stay as they are."""
         place = _bytes_of(box)

@@ -64,11 +64,11 @@ class Review:
     """
 
     def __init__(self, folder: Path, shape: Shape, confidence: LabelMap) -> None:
-        self._path = folder / "reviewed"
+        self._path = _path(folder)
         self._shape = shape
         self._confidence = confidence
         self.expected_wrong = expected_wrong(confidence)
-        self.reviewed = self._read()
+        self.reviewed = reviewed_places(folder, shape)
 
     @property
     def doubtful(self) -> NDArray[np.bool]:
@@ -115,13 +115,14 @@ class Review:
         with writing(self._path.parent), replacing(self._path) as temporary:
             temporary.write_bytes(self.reviewed.tobytes())
 
-    def _read(self) -> NDArray[np.bool]:
-        """Return what was marked; of another size, it is of other places."""
-        places = self.expected_wrong
-        marks = self._path.read_bytes() if self._path.exists() else b""
-        if len(marks) != places.size:
-            return np.zeros(places.shape, bool)
-        return np.frombuffer(marks, bool).reshape(places.shape).copy()
+
+def reviewed_places(folder: Path, shape: Shape) -> NDArray[np.bool]:
+    """Return which places of a volume ``(z, y, x)`` a person has looked at."""
+    z, y, x = (-(-n // PLACE_EDGE) for n in shape)
+    marks = _path(folder).read_bytes() if _path(folder).exists() else b""
+    if len(marks) != z * y * x:  # it is of other places
+        return np.zeros((z, y, x), bool)
+    return np.frombuffer(marks, bool).reshape(z, y, x).copy()
 
 
 def forget_review(folder: Path) -> None:
@@ -133,7 +134,7 @@ def forget_review(folder: Path) -> None:
         If the folder cannot be written.
     """
     with writing(folder):
-        (folder / "reviewed").unlink(missing_ok=True)
+        _path(folder).unlink(missing_ok=True)
 
 
 def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
@@ -153,6 +154,10 @@ def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
     """
     slabs = range(0, confidence.shape[0], _BLOCKS)
     return np.stack([_sums(confidence[z : z + _BLOCKS]) for z in slabs])
+
+
+def _path(folder: Path) -> Path:
+    return folder / "reviewed"
 
 
 def _sums(slab: NDArray[np.uint8]) -> NDArray[np.float32]:

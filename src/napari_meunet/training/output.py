@@ -32,6 +32,11 @@ def state_path(output: Path) -> Path:
     return output.with_suffix(".unfinished.pt")
 
 
+def candidate_path(output: Path) -> Path:
+    """Return where a model lies until it has shown that it is better."""
+    return output.with_suffix(f".candidate{MODEL_SUFFIX}")
+
+
 def log_path(output: Path) -> Path:
     """Return where loss and Dice are written, see `napari_meunet.training.log`."""
     return output.with_suffix(".training.csv")  # `NAME.csv` may be a person's own

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -24,8 +24,20 @@ from napari_meunet.plugin.widgets.fields.path_field import browse_button
 from napari_meunet.plugin.widgets.note import Note
 
 
+class _NewModels(QObject):
+    """Tells every choice of models, in whatever dock, of those that were made."""
+
+    made = Signal(str)
+
+
+new_models = _NewModels()
+
+
 class ModelChoice(QWidget):
-    """Chooses the bundled checkpoint or a file; `note` shows its card."""
+    """Chooses the bundled checkpoint or a file; `note` shows its card.
+
+    Models that are made meanwhile are offered, too.
+    """
 
     changed = Signal()
     """The model or what is known of it changed."""
@@ -43,6 +55,7 @@ class ModelChoice(QWidget):
         self._read.answered.connect(self._show)
         self._read.failed.connect(self._show_problem)
         self._models.currentIndexChanged.connect(self._ask)
+        new_models.made.connect(self._offer)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._models, 1)
@@ -57,11 +70,15 @@ class ModelChoice(QWidget):
     @model.setter
     def model(self, model: str | Path) -> None:
         model = str(model)
+        if model == self.model:
+            self._ask()  # it may have been written anew
+        self._offer(model)
+        self._models.setCurrentIndex(self._models.findData(model))
+
+    def _offer(self, model: str) -> None:
+        """List a model; the one that is chosen stays."""
         if self._models.findData(model) < 0:
             self._models.addItem(Path(model).name, model)
-        elif model == self.model:
-            self._ask()  # it may have been written anew
-        self._models.setCurrentIndex(self._models.findData(model))
 
     def _browse(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(

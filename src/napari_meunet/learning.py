@@ -1,0 +1,265 @@
+"""A model that learns from corrections, and is kept if that made it better."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_meunet.atomic import writing
+from napari_meunet.config import SegmentationConfig, TrainingConfig
+from napari_meunet.inference.part import segment_part
+from napari_meunet.labels.box import Box
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.network.card import Card, read_card
+from napari_meunet.network.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from napari_meunet.progress import Progress
+from napari_meunet.training.draft import draft_card, suited_to
+from napari_meunet.training.evaluation.metrics import N_VALUES, confusion, overlaps
+from napari_meunet.training.label_values import IGNORE
+from napari_meunet.training.output import (
+    candidate_path,
+    require_writable,
+    state_path,
+)
+from napari_meunet.training.specimens.provenance import Pair
+from napari_meunet.training.specimens.reduced import Reducer
+from napari_meunet.training.specimens.vouched import Vouched, cell_boxes
+from napari_meunet.training.train import train
+from napari_meunet.volume.volume import Volume
+
+STEPS = 200
+"""Optimiser steps, if a person asks for no other number: see
+benchmarks/correction."""
+
+LEARNING_RATE = 3e-4
+"""A third of that of a training from nothing: what is known shall change little."""
+
+PATCH = 64
+"""Edge of the patches in voxels."""
+
+MEASURED = "held-out corrections"
+"""Said of figures on cells of the scan whose corrections were not learned from."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How labels agree with what a person vouches for, in cells that were held out.
+
+    Attributes
+    ----------
+    wrong, total
+        Voxels.
+    dice
+        Of the classes that are there or were found there, by name.
+    """
+
+    wrong: int
+    total: int
+    dice: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of learning.
+
+    Attributes
+    ----------
+    before, after
+        Of the model that was there, and of the new one.
+    """
+
+    before: Score
+    after: Score
+
+    @property
+    def is_better(self) -> bool:
+        """Whether fewer voxels are wrong, so that the new model is kept."""
+        return self.after.wrong < self.before.wrong
+
+
+def learning_config(
+    card: Card, n_steps: int = STEPS, **choices: object
+) -> TrainingConfig:
+    """Return how a model learns from corrections.
+
+    Parameters
+    ----------
+    card
+        Of the model: whether it may see mirrored and turned scans is as in its last
+        training.
+    n_steps
+        Optimiser steps, of all stages together.
+    **choices
+        Other fields of the config.
+    """
+    last = card.training[-1].config if card.training else {}
+    kept = {name: last[name] for name in ("mirror", "turn") if name in last}
+    values = {
+        "patch_size": PATCH,
+        "expanded_size": PATCH,
+        "stage1_steps": 0,
+        "joint_steps": n_steps,
+        "learning_rate": LEARNING_RATE,
+    }
+    return TrainingConfig.checked(**values | kept | choices)
+
+
+def learn(
+    volume: Volume,
+    store: LabelStore,
+    checkpoint: Checkpoint,
+    config: TrainingConfig,
+    output: Path,
+    *,
+    command: str,
+    replay: Sequence[Pair] = (),
+) -> Generator[Progress, None, Outcome]:
+    """Train a model further on what a person has corrected, and compare the two.
+
+    It learns from the voxels that a person set and from the places that they reviewed,
+    which are labels; from what the model was sure of elsewhere in the scan, so that it
+    does not forget; and from `replay`. A quarter of the cells with corrections is held
+    out: there both models label the scan, and only if fewer voxels are wrong than
+    before is the new one written. What the model was sure of counts there, too: else
+    a model that is different everywhere would win, as corrections lie where the first
+    one was wrong.
+
+    Parameters
+    ----------
+    volume
+        The scan.
+    store
+        Its labels, with corrections.
+    checkpoint
+        The model that shall learn; best the one that made the labels.
+    config
+        How, see `learning_config`.
+    output
+        Where the new model goes if it is better; what lies there is replaced only then.
+        Beside it lies the state of an interrupted training, with which the same call
+        goes on.
+    command
+        How this was started, for the card.
+    replay
+        Other scans and their labels to learn from at the same time.
+
+    Yields
+    ------
+    Progress
+        Of the training, then of labelling what was held out.
+
+    Returns
+    -------
+    Outcome
+        The comparison.
+
+    Raises
+    ------
+    MeUNetError
+        If there are too few corrections, or as `train` and `segment_part`.
+    """
+    require_writable(output)
+    store.require_scan(volume)
+    vouched = Vouched.of(store)
+    held = vouched.held_out(config.seed)
+    config = suited_to(checkpoint, config)
+    pairs: list[Pair] = [(volume, vouched.volume(~held)), *replay]
+    if vouched.confidence is not None:
+        pairs.append((volume, vouched.volume(~held, sure=True)))
+    reducer = Reducer(None, checkpoint.card, config)
+    pairs = reducer.to_learn_from(pairs)
+    card = draft_card(
+        output,
+        checkpoint.card.classes,
+        config,
+        [image or labels for image, labels in pairs],
+        command=command,
+        initial=checkpoint,
+        voxel_size=reducer.voxel_size,
+        description=f"{checkpoint.card.data}; then corrections of a scan",
+        licence=checkpoint.card.licence,
+    )
+    candidate = candidate_path(output)
+    if not _is_trained(candidate, card, config):  # else it was stopped while measured
+        yield from train(pairs, config, card, candidate, initial=checkpoint)
+    new = load_checkpoint(candidate)
+    truth = vouched.volume(held, sure=True), cell_boxes(held, vouched.shape)
+    how = SegmentationConfig(
+        device=config.device, memory=config.memory, exact_halo=False
+    )
+    before = yield from _score(volume, checkpoint, how, *truth, output.parent)
+    after = yield from _score(volume, new, how, *truth, output.parent)
+    outcome = Outcome(before, after)
+    if outcome.is_better:
+        save_checkpoint(_measured(new, after), output)
+    with writing(output):
+        candidate.unlink()
+    return outcome
+
+
+def _is_trained(candidate: Path, card: Card, config: TrainingConfig) -> bool:
+    """Tell whether the model that is to be trained is there already."""
+    if not candidate.exists() or state_path(candidate).exists():
+        return False
+    found = read_card(candidate)
+    asked = config.model_dump(mode="json")
+    return found.command == card.command and found.training[-1].config == asked
+
+
+def _score(
+    volume: Volume,
+    checkpoint: Checkpoint,
+    how: SegmentationConfig,
+    truth: Volume,
+    boxes: Sequence[Box],
+    parent: Path,
+) -> Generator[Progress, None, Score]:
+    """Label some boxes, and compare them with what is known of them."""
+    table = np.zeros((N_VALUES, N_VALUES), np.int64)
+    for number, box in enumerate(boxes, start=1):
+        message = f"{checkpoint.card.name}, held-out place {number} of {len(boxes)}"
+        steps = segment_part(volume, checkpoint, how, box, parent)
+        labels = yield from _saying(message, steps)
+        table += confusion(labels, truth.planes[box])
+    names = {label.value: label.name for label in checkpoint.card.classes[1:]}
+    found = overlaps(table, names)
+    table = table[:, :IGNORE]
+    return Score(
+        wrong=int(table.sum() - table.trace()),
+        total=int(table.sum()),
+        dice={names[v]: row.dice for v, row in found.items() if row.dice is not None},
+    )
+
+
+def _saying(
+    message: str, steps: Generator[Progress, None, NDArray[np.uint8]]
+) -> Generator[Progress, None, NDArray[np.uint8]]:
+    """Pass steps on with a message, and what they return."""
+    try:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                labels: NDArray[np.uint8] = end.value
+                return labels
+            yield replace(step, message=message)
+    finally:
+        steps.close()
+
+
+def _measured(checkpoint: Checkpoint, score: Score) -> Checkpoint:
+    """Return a model whose card says what it reaches."""
+    metrics = {
+        f"Dice {name}, {MEASURED}": round(v, 4) for name, v in score.dice.items()
+    }
+    if score.dice:
+        metrics[f"mean Dice, {MEASURED}"] = round(fmean(score.dice.values()), 4)
+    card = checkpoint.card.model_copy(update={"metrics": metrics})
+    return Checkpoint(checkpoint.weights, card)

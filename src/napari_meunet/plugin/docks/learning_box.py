@@ -1,0 +1,100 @@
+"""The part of the Correct dock that lets the model learn."""
+
+from typing import TYPE_CHECKING
+
+from napari.layers import Image
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QPushButton
+
+from napari_meunet.plugin.jobs import Ending, Job
+from napari_meunet.plugin.layers import writable_store_of
+from napari_meunet.plugin.learning import (
+    Lesson,
+    learn_as_asked,
+    new_model_path,
+    outcome_in_words,
+)
+from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
+from napari_meunet.plugin.widgets.fields.model_choice import ModelChoice, new_models
+from napari_meunet.plugin.widgets.job_row import JobRow
+from napari_meunet.plugin.widgets.note import Note
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_meunet.labels.store import LabelStore
+
+ABOUT = (
+    "The model learns from what you have corrected and reviewed, and is kept only if "
+    "it is then better on a quarter of that, which it is not shown."
+)
+
+
+class LearningBox(QGroupBox):
+    """Lets a model learn from the corrections of a layer, beside the work on it.
+
+    Parameters
+    ----------
+    viewer
+        Whose scan.
+    layers
+        Says which labels.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer", layers: LayerChoice) -> None:
+        super().__init__("Teach the model")
+        self._layers = layers
+        self._job: Job | None = None
+        self.image = LayerChoice(viewer, Image, "the scan that the labels are of")
+        self.model = ModelChoice()
+        self.learn = QPushButton("Learn from my corrections")
+        self.learn.setToolTip("takes some minutes; go on with your work meanwhile")
+        self.row = JobRow()
+        self.row.cancel.setToolTip("stop; the next time it goes on where it was")
+        self.result = Note(ABOUT, muted=True)
+        form = QFormLayout(self)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Scan", self.image)
+        form.addRow("Model", self.model)
+        for part in (self.learn, self.row, self.result):
+            form.addRow(part)
+        self.learn.clicked.connect(self.begin)
+        for changed in (self.image.changed, self.model.changed):
+            changed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def _store(self) -> "LabelStore | None":
+        return writable_store_of(self._layers.layer)
+
+    def refresh(self) -> None:
+        """Allow what can be done."""
+        self.setEnabled(self._store is not None or self._job is not None)
+        known = self.image.layer is not None and self.model.card is not None
+        self.learn.setEnabled(known and self._job is None)
+
+    def begin(self) -> None:
+        """Let the model learn."""
+        store = self._store
+        if store is None or self._job is not None:
+            return
+        store.flush()
+        output = new_model_path(store.folder)
+        lesson = Lesson(self.image.layer, store.folder, self.model.model, output)
+        self._job = job = Job(learn_as_asked(lesson), self)
+        job.failed.connect(self.result.warn)
+        job.ended.connect(lambda ending: self._end(ending, lesson))
+        self.row.follow(job)
+        self.result.say("")
+        self.refresh()
+        job.start()
+
+    def _end(self, ending: Ending, lesson: Lesson) -> None:
+        self._job = None
+        if ending is Ending.CANCELLED:
+            self.result.say("Stopped; press again to go on with it.")
+        for outcome in lesson.outcomes:
+            self.result.say(outcome_in_words(outcome, lesson.output))
+            if outcome.is_better:
+                new_models.made.emit(str(lesson.output))
+                self.model.model = lesson.output
+        self.refresh()

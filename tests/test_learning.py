@@ -1,0 +1,165 @@
+"""Learning from corrections: what is kept, and what is not."""
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+
+from napari_meunet import learning as room
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.learning import learn, learning_config
+from napari_meunet.network.card import Card, NetworkConfig, TrainingRecord, read_card
+from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.checkpoint import Checkpoint
+from napari_meunet.network.classes import unnamed_classes
+from napari_meunet.progress import returned
+from napari_meunet.training.output import candidate_path, state_path
+from napari_meunet.volume.volume import Volume
+
+pytestmark = pytest.mark.usefixtures("short_calibration")
+
+SHAPE = (40, 64, 256)
+SMALL = {"patch_size": 32, "expanded_size": 32, "batch_size": 1, "device": "cpu"}
+HASTY = {**SMALL, "learning_rate": 1e-2}
+
+
+@pytest.fixture
+def truth():
+    """Return a ball in each of four cells."""
+    z, y, x = np.indices(SHAPE)
+    ball = (z - 20) ** 2 + (y - 32) ** 2 + (x % 64 - 32) ** 2 < 14**2
+    return ball.astype(np.uint8)
+
+
+@pytest.fixture
+def scan(truth, rng):
+    noise = rng.normal(0, 10, SHAPE)
+    return Volume.from_array(np.clip(60 + 120 * truth + noise, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture
+def checkpoint():
+    """Return a model that knows nothing."""
+    torch.manual_seed(1)
+    network = NetworkConfig(
+        n_classes=2,
+        features=(4, 4, 4, 4, 4),
+        refinement_features=(2, 2, 2),
+        fusion="post",
+    )
+    card = Card(
+        name="ignorant",
+        version="1",
+        network=network,
+        classes=unnamed_classes(2),
+        data="nothing",
+        licence="BSD-3-Clause",
+    )
+    return Checkpoint(Cascade(**network.model_dump()).state_dict(), card)
+
+
+@pytest.fixture
+def store(tmp_path, scan, truth, checkpoint):
+    """Return labels in which a person has drawn what the model has not found."""
+    folder, classes = tmp_path / "scan.meunet", checkpoint.card.classes
+    with LabelStore.create(folder, scan, classes) as store:
+        store.write_confidence((0, 0, 0), np.full((10, 16, 64), 128, np.uint8))
+        editable = store.editable()
+        editable[:, :, :] = truth
+        for x in range(0, 8, 2):  # a place of each cell, with the background in it
+            store.review().mark((0, 0, x))
+        yield store
+
+
+def learned(scan, store, checkpoint, output, n_steps=80, **choices):
+    config = learning_config(checkpoint.card, n_steps, **{**HASTY, **choices})
+    return learn(scan, store, checkpoint, config, output, command="a test")
+
+
+def test_a_model_learns_what_a_person_has_corrected(scan, store, checkpoint, tmp_path):
+    output = tmp_path / "new.safetensors"
+    outcome = returned(learned(scan, store, checkpoint, output))
+    assert outcome.is_better
+    assert outcome.before.total == outcome.after.total
+    assert outcome.after.wrong < outcome.before.wrong / 4
+    (name,) = outcome.after.dice
+    assert outcome.after.dice[name] > 0.85
+    card = read_card(output)
+    assert card.metrics[f"Dice {name}, held-out corrections"] == round(
+        outcome.after.dice[name], 4
+    )
+    assert card.training[-1].config["joint_steps"] == 80
+    assert not candidate_path(output).exists()
+    assert not state_path(candidate_path(output)).exists()
+
+
+def test_a_model_that_is_no_better_is_not_kept(scan, store, checkpoint, tmp_path):
+    output = tmp_path / "new.safetensors"
+    output.write_bytes(b"the model of yesterday")
+    outcome = returned(learned(scan, store, checkpoint, output, n_steps=0))
+    assert outcome.after.wrong == outcome.before.wrong > 0
+    assert not outcome.is_better
+    assert output.read_bytes() == b"the model of yesterday"
+    assert not candidate_path(output).exists()
+
+
+def test_measuring_counts_what_a_person_vouches_for_and_the_model_was_sure_of(
+    scan, store, checkpoint, truth, tmp_path
+):
+    output = tmp_path / "new.safetensors"
+    seen = returned(learned(scan, store, checkpoint, output, n_steps=0)).before
+    # of a cell that is held out: the ball, and the background of a reviewed place
+    ball, place = truth[:, :, :64], truth[:32, :32, :32]
+    assert seen.total == place.size + ball.sum() - place.sum()
+    store.write_confidence((0, 0, 0), np.full((10, 16, 64), 255, np.uint8))
+    sure = returned(learned(scan, store, checkpoint, output, n_steps=0)).before
+    assert sure.total == 40 * 64 * 64
+
+
+def test_a_training_that_was_stopped_goes_on_and_is_not_done_twice(
+    scan, store, checkpoint, tmp_path, monkeypatch
+):
+    output = tmp_path / "new.safetensors"
+    with closing(learned(scan, store, checkpoint, output, n_steps=4)) as steps:
+        while next(steps).done < 2:
+            pass
+    assert state_path(candidate_path(output)).exists()
+    with closing(learned(scan, store, checkpoint, output, n_steps=4)) as steps:
+        counts = [(step := next(steps)).done]
+        while "held-out" not in step.message:
+            step = next(steps)
+            counts.append(step.done)
+    assert counts[0] == 3
+    assert candidate_path(output).exists()
+    assert not output.exists()
+
+    def train_again(*_, **__):
+        raise AssertionError("it was trained already")
+
+    monkeypatch.setattr(room, "train", train_again)
+    returned(learned(scan, store, checkpoint, output, n_steps=4))
+    assert not candidate_path(output).exists()
+
+
+def test_too_few_corrections_are_refused_before_work_starts(scan, checkpoint, tmp_path):
+    folder = tmp_path / "empty.meunet"
+    with LabelStore.create(folder, scan, checkpoint.card.classes) as store:
+        output = tmp_path / "new.safetensors"
+        with pytest.raises(MeUNetError, match="got 0; correct a few more places"):
+            next(learned(scan, store, checkpoint, output))
+
+
+def test_a_model_of_sided_things_is_not_shown_mirrored_ones(checkpoint):
+    record = TrainingRecord(
+        specimens=("head",),
+        config={"mirror": False, "turn": "about_z", "seed": 3},
+        versions={},
+        device="cpu",
+        seconds=1,
+    )
+    card = checkpoint.card.model_copy(update={"training": (record,)})
+    config = learning_config(card)
+    assert (config.mirror, config.turn, config.seed) == (False, "about_z", 0)
+    assert learning_config(checkpoint.card).mirror

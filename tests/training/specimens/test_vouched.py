@@ -1,0 +1,97 @@
+"""What a person vouches for, voxel by voxel."""
+
+import numpy as np
+import pytest
+
+from napari_meunet.config import LabelClass
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.training.label_values import IGNORE
+from napari_meunet.training.specimens.vouched import CELL_EDGE, Vouched, cell_boxes
+from napari_meunet.volume.volume import Volume
+
+SHAPE = (70, 100, 140)  # 2 x 2 x 3 cells
+ALL = np.ones((2, 2, 3), bool)
+
+
+@pytest.fixture
+def store(tmp_path, rng):
+    classes = [
+        LabelClass(value=v, name=f"class {v}", color="#112233") for v in range(3)
+    ]
+    scan = Volume.from_array(rng.integers(0, 255, SHAPE, np.uint8))
+    with LabelStore.create(tmp_path / "a.meunet", scan, tuple(classes)) as store:
+        store.write((0, 0, 0), rng.integers(0, 2, SHAPE, np.uint8))
+        yield store
+
+
+def correct(store, box, label=2):
+    store.editable()[box] = label
+
+
+def known(store, counted=ALL, **sure):
+    """Return what is not `IGNORE`, plane by plane as trainings read it."""
+    planes = Vouched.of(store).volume(counted, **sure).planes
+    found = np.stack([planes[z] for z in range(SHAPE[0])])
+    np.testing.assert_array_equal(found, planes[:])
+    is_known = found != IGNORE
+    np.testing.assert_array_equal(found[is_known], store.labels[is_known])
+    return is_known
+
+
+def test_voxels_that_a_person_set_are_labels(store):
+    correct(store, np.s_[3:5, 70:90, 7:100])
+    expected = np.zeros(SHAPE, bool)
+    expected[3:5, 70:90, 7:100] = True
+    np.testing.assert_array_equal(known(store), expected)
+
+
+def test_places_that_a_person_has_reviewed_are_labels(store):
+    store.write_confidence((0, 0, 0), np.full((18, 25, 35), 200, np.uint8))
+    store.review().mark((1, 3, 4))
+    expected = np.zeros(SHAPE, bool)
+    expected[32:64, 96:100, 128:140] = True
+    np.testing.assert_array_equal(known(store), expected)
+
+
+def test_what_the_model_was_sure_of_counts_if_it_is_asked_for(store):
+    confidence = np.full((18, 25, 35), 241, np.uint8)
+    confidence[2, 3, 34] = 242
+    store.write_confidence((0, 0, 0), confidence)
+    assert not known(store).any()
+    expected = np.zeros(SHAPE, bool)
+    expected[8:12, 12:16, 136:140] = True
+    np.testing.assert_array_equal(known(store, sure=True), expected)
+
+
+def test_cells_that_do_not_count_hold_no_labels(store):
+    correct(store, np.s_[:, 50:80, 60:70])
+    counted = ~np.zeros_like(ALL)
+    counted[0, 0, 1] = False
+    expected = np.zeros(SHAPE, bool)
+    expected[:, 50:80, 60:70] = True
+    expected[:64, :64, 64:128] = False
+    np.testing.assert_array_equal(known(store, counted), expected)
+
+
+def test_a_quarter_of_the_cells_is_held_out_and_the_rest_learned_from(store):
+    for z, y, x in np.argwhere(ALL):
+        correct(
+            store, tuple(slice(i * CELL_EDGE, i * CELL_EDGE + 2) for i in (z, y, x))
+        )
+    vouched = Vouched.of(store)
+    np.testing.assert_array_equal(vouched.cells(), ALL)
+    held = vouched.held_out(seed=4)
+    assert held.sum() == 3
+    assert (held != vouched.held_out(seed=5)).any()
+    in_boxes = np.zeros(SHAPE, bool)
+    for box in cell_boxes(held, SHAPE):
+        in_boxes[box] = True
+    np.testing.assert_array_equal(known(store, held), known(store) & in_boxes)
+    np.testing.assert_array_equal(known(store, ~held), known(store) & ~in_boxes)
+
+
+def test_corrections_in_one_cell_cannot_be_measured_apart(store):
+    correct(store, np.s_[:10, :10, :10])
+    with pytest.raises(MeUNetError, match="two cubes of 64 voxels or more, got 1"):
+        Vouched.of(store).held_out(seed=0)
