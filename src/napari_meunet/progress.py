@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -45,6 +46,12 @@ def returned(steps: Generator[Progress, None, Result]) -> Result:
         except StopIteration as end:
             result: Result = end.value
             return result
+
+
+def keeping(steps: Generator[Progress, None, Result], found: list[Result]) -> Steps:
+    """Pass on the steps of work, and keep what it returns; closing closes them."""
+    with closing(steps):
+        found.append((yield from steps))
 
 
 def now_and_then(

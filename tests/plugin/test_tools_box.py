@@ -82,7 +82,7 @@ def test_a_plane_is_changed_and_undone(box, viewer, store, qtbot):
     changed = store.labels != before
     assert np.flatnonzero(changed.any((1, 2))).tolist() == [10]
     assert (store.labels[10, 9:12, 9:12] == 1).all()
-    assert "9 voxels have changed" in box.result.text()
+    assert "9 voxels have changed" in box.using.result.text()
     layer = viewer.layers[0]
     assert layer.editable
     assert layer.mode == "paint"
@@ -108,8 +108,8 @@ def test_every_tool_works_as_proposed(box, store, qtbot, offer):
     before = np.array(store.labels)
     box.apply.click()
     ended(qtbot, box)
-    assert (store.labels != before).any(), box.result.text()
-    assert "undo takes it back" in box.result.text()
+    assert (store.labels != before).any(), box.using.result.text()
+    assert "undo takes it back" in box.using.result.text()
 
 
 def test_sizes_are_in_the_units_of_the_labels(box):
@@ -212,20 +212,20 @@ def test_what_cannot_be_is_said(box, viewer, store, qtbot):
     layer = viewer.layers[0]
     layer.selected_label = 0
     box.apply.click()
-    assert "other than the background" in box.result.text()
+    assert "other than the background" in box.using.result.text()
     layer.selected_label = 2
     box.apply.click()  # interpolates
-    qtbot.waitUntil(lambda: "two planes" in box.result.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "two planes" in box.using.result.text(), timeout=10_000)
     ended(qtbot, box)
     choose(box, "Merge")
     box.into.setValue(3)
     box.apply.click()
     ended(qtbot, box)
-    assert "nothing to change" in box.result.text()
+    assert "nothing to change" in box.using.result.text()
     viewer.dims.ndisplay = 3
     choose(box, "Grow", Where.PLANE)
     box.apply.click()
-    assert "Show a plane" in box.result.text()
+    assert "Show a plane" in box.using.result.text()
     assert not store.journal.history.done
 
 
@@ -275,10 +275,10 @@ def test_a_stopped_tool_changes_nothing(box, viewer, store, qtbot, slow):
     box.apply.click()
     assert has_changed.wait(10)
     assert (store.labels != before).any()
-    box.row.cancel.click()
+    box.using.row.cancel.click()
     goes_on.set()
     ended(qtbot, box)
-    assert "Stopped; nothing has changed" in box.result.text()
+    assert "Stopped; nothing has changed" in box.using.result.text()
     np.testing.assert_array_equal(store.labels, before)
     assert not store.journal.history.done
     qtbot.waitUntil(lambda: viewer.layers[0].editable)
@@ -293,10 +293,10 @@ def test_a_tool_that_ends_before_it_is_stopped_says_so(
     box.into.setValue(2)
     box.apply.click()
     assert has_changed.wait(10)
-    box.row.cancel.click()  # too late
+    box.using.row.cancel.click()  # too late
     goes_on.set()
     ended(qtbot, box)
-    assert "undo takes it back" in box.result.text()
+    assert "undo takes it back" in box.using.result.text()
     assert (store.labels[10] == 2).any()
 
 
@@ -337,7 +337,7 @@ def test_a_layer_that_goes_meanwhile_is_as_before_when_it_comes_again(
     assert has_changed.wait(10)
     viewer.layers.clear()  # which closes the store
     goes_on.set()
-    qtbot.waitUntil(lambda: "must be open for writing" in box.result.text())
+    qtbot.waitUntil(lambda: "must be open for writing" in box.using.result.text())
     with LabelStore.open(store.folder) as again:
         np.testing.assert_array_equal(again.labels, before)
         assert not again.journal.history.done

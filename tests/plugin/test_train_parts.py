@@ -79,7 +79,9 @@ def test_what_is_found_is_coloured_and_what_was_drawn_is_outlined():
     labels[100:] = 255
     found[50:60] = 2
     look = Look(image, labels, found, z=3, scan="fly.tif", trained_on=True)
-    pixels = overlay(look, named_classes(["gut", "ovary"]))
+    pixels = overlay(
+        look.image, look.labels, look.found, named_classes(["gut", "ovary"])
+    )
     white = np.all(pixels == 255, axis=2)
     assert white.sum() == 10 * 10 - 8 * 8
     assert white[10, 10:20].all()
@@ -91,4 +93,6 @@ def test_what_is_found_is_coloured_and_what_was_drawn_is_outlined():
 def test_a_small_plane_is_enlarged():
     plane = np.zeros((10, 20), np.uint8)
     look = Look(plane.astype(np.float32), plane, plane, 0, "fly.tif", trained_on=True)
-    assert overlay(look, named_classes(["gut"])).shape == (130, 260, 3)
+    assert overlay(
+        look.image, look.labels, look.found, named_classes(["gut"])
+    ).shape == (130, 260, 3)

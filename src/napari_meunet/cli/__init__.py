@@ -38,8 +38,8 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    0 is success, 1 a finding (of `meunet doctor` or `meunet learn`), 2 a mistake of the user, told in one
-    line on standard error, 130 an interruption.
+    0 is success, 1 a finding (of `meunet doctor` or `meunet learn`), 2 a mistake of the
+    user, told in one line on standard error, 130 an interruption.
     """
     options = _parser().parse_args(arguments)
     # Without a handler, what tifffile logs of a damaged scan goes to standard error.

@@ -4,8 +4,6 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Generator
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +19,7 @@ from napari_meunet.cli.console.terminal import add_json, byte_size, show
 from napari_meunet.export.export import require_absent
 from napari_meunet.labels.folder import labels_folder, scan_name
 from napari_meunet.network.card import BUNDLED
-from napari_meunet.progress import Progress, Steps
+from napari_meunet.progress import keeping
 from napari_meunet.training.output import MODEL_SUFFIX, candidate_path, state_path
 from napari_meunet.training.specimens.scans import labelled_scans, open_pair
 
@@ -122,17 +120,9 @@ def run(options: argparse.Namespace) -> int:
             replay=[open_pair(*pair) for pair in others],
         )
         found: list[Outcome] = []
-        show(interrupted_between(_keeping(steps, found)), "learn")
+        show(interrupted_between(keeping(steps, found)), "learn")
     _tell(found[0], output, as_json=options.json)
     return 0 if found[0].is_better else 1
-
-
-def _keeping(
-    steps: "Generator[Progress, None, Outcome]", found: "list[Outcome]"
-) -> Steps:
-    """Pass steps on, and keep what they return."""
-    with closing(steps):
-        found.append((yield from steps))
 
 
 def _tell(outcome: "Outcome", output: Path, *, as_json: bool) -> None:

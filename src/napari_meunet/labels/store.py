@@ -20,6 +20,7 @@ from napari_meunet.labels.editable import EditableLabels
 from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.lock import WriteLock
 from napari_meunet.labels.manifest import Manifest, RunRecord, ScanRecord, SpacingRecord
+from napari_meunet.labels.mapped import ByteMap
 from napari_meunet.labels.review import Review, forget_review
 from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.labels.tools.canvas import Canvas
@@ -184,6 +185,18 @@ class LabelStore:
     def labels(self) -> LabelMap:
         """The labels, uint8 ``(z, y, x)``, as a memory map; for reading."""
         return self._voxels.labels
+
+    @property
+    def model(self) -> ByteMap:
+        """What the model says, also of corrected voxels, as `labels`; for reading.
+
+        Raises
+        ------
+        MeUNetError
+            If the store was opened for reading.
+        """
+        self._voxels.require_writable()
+        return self._voxels.model
 
     @property
     def corrected(self) -> Corrected:
@@ -488,6 +501,19 @@ class LabelStore:
         MeUNetError
             If the values of the classes differ: the labels would mean something else.
         """
+        self.require_classes(classes)
+        if self.classes != classes:
+            with self._manifest_lock:
+                self._update(classes=classes)
+
+    def require_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        """Refuse the classes of a checkpoint if they have other values.
+
+        Raises
+        ------
+        MeUNetError
+            If they have.
+        """
         mine = [label.value for label in self.classes]
         theirs = [label.value for label in classes]
         if mine != theirs:
@@ -496,9 +522,6 @@ class LabelStore:
                 f"values {mine} and a checkpoint with {theirs}; choose a checkpoint "
                 "with the same classes, or export the labels and remove the folder"
             )
-        if self.classes != classes:
-            with self._manifest_lock:
-                self._update(classes=classes)
 
     def _update(self, **changes: object) -> None:
         """Replace fields of the manifest; the caller holds its lock."""

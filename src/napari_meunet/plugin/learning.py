@@ -1,8 +1,8 @@
 """Learning from corrections for the Correct dock: what the worker thread does."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ from napari.layers import Image
 
 from napari_meunet.plugin.layers import volume_of
 from napari_meunet.plugin.torch_import import import_torch
-from napari_meunet.progress import Steps
+from napari_meunet.progress import Progress
 from napari_meunet.training.output import MODEL_SUFFIX
 
 if TYPE_CHECKING:
     from napari_meunet.learning import Outcome, Score
 
 
-@dataclass
+@dataclass(frozen=True)
 class Lesson:
     """What a model shall learn.
 
@@ -32,15 +32,12 @@ class Lesson:
         That shall learn: the name of a bundled one, or a file.
     output
         Where the new model goes.
-    outcomes
-        What came of it, when that is known.
     """
 
     image: Image
     folder: Path
     model: str
     output: Path
-    outcomes: "list[Outcome]" = field(default_factory=list)
 
 
 def new_model_path(folder: Path) -> Path:
@@ -48,8 +45,8 @@ def new_model_path(folder: Path) -> Path:
     return next(path for path in _names(folder) if not path.exists())
 
 
-def learn_as_asked(lesson: Lesson) -> Steps:
-    """Let the model learn, and keep the outcome in the lesson.
+def learn_as_asked(lesson: Lesson) -> "Generator[Progress, None, Outcome]":
+    """Let the model learn, and return what came of it.
 
     Closing keeps the state, and the same lesson goes on with it.
 
@@ -76,7 +73,7 @@ def learn_as_asked(lesson: Lesson) -> Steps:
             command="the Correct dock of napari",
         )
         with closing(steps):
-            lesson.outcomes.append((yield from steps))
+            return (yield from steps)
 
 
 def outcome_in_words(outcome: "Outcome", output: Path) -> str:

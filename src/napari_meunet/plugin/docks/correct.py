@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVB
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.docks.dock import Dock
-from napari_meunet.plugin.docks.learning_box import LearningBox
+from napari_meunet.plugin.docks.model_box import ModelBox
 from napari_meunet.plugin.docks.tools_box import ToolsBox
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.undo import step
@@ -61,7 +61,7 @@ class CorrectWidget(Dock):
         self.reviewed = QPushButton(f"Reviewed ({REVIEWED})")
         self.reviewed.setToolTip("this place is right now; go to the next one")
         self.tools = ToolsBox(self._viewer, self.layer)
-        self.learning = LearningBox(self._viewer, self.layer)
+        self.model = ModelBox(self._viewer, self.layer)
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
         self.undo.setToolTip("Ctrl+Z, with the labels layer selected")
         self.redo.setToolTip("Ctrl+Shift+Z, with the labels layer selected")
@@ -83,7 +83,7 @@ class CorrectWidget(Dock):
             column.addLayout(row)
             for part in parts:
                 column.addWidget(part)
-        for box in (places, self.tools, done, self.learning):
+        for box in (places, self.tools, done, self.model):
             self.column.addWidget(box)
 
     def _connect(self) -> None:
@@ -96,6 +96,7 @@ class CorrectWidget(Dock):
         self._clock = QTimer(self)
         self._clock.timeout.connect(self._refresh_history)
         self._clock.timeout.connect(self.tools.name_label)
+        self._clock.timeout.connect(self.model.trial.look)
         self._clock.start(REFRESH_MILLISECONDS)
         self.bind_keys({NEXT: self.go_on, REVIEWED: self.mark, **self.tools.keys})
 
@@ -109,7 +110,7 @@ class CorrectWidget(Dock):
         self._look_again()
         self._refresh_history()
         self.tools.take_layer()
-        self.learning.refresh()
+        self.model.refresh()
 
     # where to look
 

@@ -5,7 +5,6 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Labels
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -16,8 +15,6 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
-from napari_meunet.plugin.hold import hold
-from napari_meunet.plugin.jobs import Ending, Job
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.tools import (
     COPY_BACK,
@@ -33,19 +30,16 @@ from napari_meunet.plugin.tools import (
 )
 from napari_meunet.plugin.view import Cut, shown_cut
 from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
-from napari_meunet.plugin.widgets.job_row import JobRow
 from napari_meunet.plugin.widgets.note import Note
 from napari_meunet.plugin.widgets.rows import show_row
+from napari_meunet.plugin.widgets.tool_use import ToolUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
 
-    from napari_meunet.labels.box import Box
-    from napari_meunet.labels.journal.history import Stroke
     from napari_meunet.labels.store import LabelStore
-    from napari_meunet.labels.tools.tool import Tool
     from napari_meunet.volume.volume import Spacing
 
 VOXELS = {Amount.DISTANCE: 2, Amount.VOLUME: 100}
@@ -76,7 +70,6 @@ class ToolsBox(QGroupBox):
         super().__init__("Tools")
         self._viewer = viewer
         self._layers = layers
-        self._job: Job | None = None
         self._sized: tuple[Amount, Spacing | None] | None = None
         self._make_parts()
         self._lay_out()
@@ -97,9 +90,7 @@ class ToolsBox(QGroupBox):
         self.n_beside.setToolTip("planes on each side of this one")
         self.apply = QPushButton("Apply")
         self.apply.setToolTip("change the label that is selected; A does the same")
-        self.row = JobRow()
-        self.row.cancel.setToolTip("stop, and change nothing")
-        self.result = Note(muted=True)
+        self.using = ToolUse()
         self.about_keys = Note(KEYS, muted=True)
 
     def _lay_out(self) -> None:
@@ -110,13 +101,14 @@ class ToolsBox(QGroupBox):
         form.addRow("Into", self.into)
         form.addRow("Where", self.where)
         form.addRow("Planes beside", self.n_beside)
-        for part in (self.apply, self.row, self.result, self.about_keys):
+        for part in (self.apply, self.using, self.about_keys):
             form.addRow(part)
 
     def _connect(self) -> None:
         self.tool.currentIndexChanged.connect(self._take_tool)
         self.where.currentIndexChanged.connect(self._show_rows)
         self.apply.clicked.connect(self.use)
+        self.using.changed.connect(self._follow_tool)
 
     @property
     def keys(self) -> "dict[str, Callable[[], None]]":
@@ -156,7 +148,7 @@ class ToolsBox(QGroupBox):
     def take_layer(self) -> None:
         """Speak in the units of the layer, and propose a size if it has others."""
         store = self._store
-        self.setEnabled(store is not None or self._job is not None)
+        self.setEnabled(store is not None or self.using.busy)
         self.name_label()
         sized = self._offer.amount, store and store.spacing
         if store is not None and sized != self._sized:
@@ -205,57 +197,28 @@ class ToolsBox(QGroupBox):
 
     def _use_offer(self, offer: Offer, where: Where | None = None) -> None:
         layer, store = self._layers.layer, self._store
-        if store is None or self._job is not None:
+        if store is None:
             return
         if layer.selected_label == 0:
-            self.result.warn("Select a label other than the background first.")
+            self.using.result.warn("Select a label other than the background first.")
             return
         cut = self._cut
         box = box_of(where or offer.places[0], layer, cut, self.n_beside.value())
         if cut is None or box is None:
-            self.result.warn("Show a plane of the labels in 2-D first.")
+            self.using.result.warn("Show a plane of the labels in 2-D first.")
             return
         aim = Aim(layer.selected_label, cut, self.size.value(), self.into.value())
-        self._begin(layer, store, offer.make(aim), box)
+        self.using.begin(layer, store, offer.make(aim), box)
 
     def fill_island(self) -> None:
         """Give the island under the mouse the selected label."""
         layer, store = self._layers.layer, self._store
-        if store is None or self._job is not None:
+        if store is None:
             return
         asked = island_at_cursor(self._viewer, layer, self._cut)
         if asked is not None:
-            self._begin(layer, store, *asked)
+            self.using.begin(layer, store, *asked)
 
-    def _begin(
-        self, layer: Labels, store: "LabelStore", tool: "Tool", box: "Box"
-    ) -> None:
-        """Let a tool work; nobody paints meanwhile."""
-        if not layer.editable:  # much is being undone
-            return
-        done = store.journal.history.done
-        last = done[-1] if done else None
-        self._job = job = Job(store.use(tool, box), self)
-        job.when_over(hold(layer))
-        job.failed.connect(self.result.warn)
-        job.ended.connect(lambda ending: self._end(ending, store, last))
-        self.result.say("")
-        self.row.follow(job)
-        self.apply.setEnabled(False)
-        job.start()
-
-    def _end(self, ending: Ending, store: "LabelStore", last: "Stroke | None") -> None:
-        """Say what has become of it; `last` was the last stroke before."""
-        job, self._job = self._job, None
-        self.apply.setEnabled(True)
+    def _follow_tool(self) -> None:
+        self.apply.setEnabled(not self.using.busy)
         self.take_layer()
-        done = store.journal.history.done
-        if done and done[-1] is not last and ending is not Ending.FAILED:
-            n_voxels = done[-1].n_voxels  # a tool may end before it is cancelled
-            self.result.say(f"{n_voxels:,} voxels have changed; undo takes it back.")
-        elif job is not None and job.late_error:
-            self.result.warn(job.late_error)
-        elif ending is Ending.CANCELLED:
-            self.result.say("Stopped; nothing has changed.")
-        elif ending is Ending.COMPLETE:
-            self.result.say("There was nothing to change.")

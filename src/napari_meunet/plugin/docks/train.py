@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from napari_meunet.training.loop.preview import Look
 
 LOSS_COLOR = "#3f8fd9"
+PICTURE = "colours: what the model finds; white outlines: the labels drawn"
 
 
 class TrainWidget(Dock):
@@ -97,7 +98,7 @@ class TrainWidget(Dock):
             "how well the labels of the validation scans are met: 1 is perfect",
             top=1.0,
         )
-        self.picture = PlanePicture()
+        self.picture = PlanePicture(PICTURE)
         self.caption = Note(muted=True)
 
     def _lay_out(self) -> None:
@@ -232,7 +233,8 @@ class TrainWidget(Dock):
         look = self._watch.look
         if look is not None and look is not self._look:
             self._look = look
-            self.picture.show_look(look, self._classes)
+            planes = look.image, look.labels, look.found
+            self.picture.show_plane(*planes, self._classes)
             learned = "learned from" if look.trained_on else "not learned from"
             self.caption.say(
                 f"Plane {look.z} of {look.scan}, {learned}. Colours: the model. White "

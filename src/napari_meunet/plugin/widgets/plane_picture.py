@@ -1,7 +1,6 @@
 """A plane with what the network finds there, and what a person drew."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,6 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_meunet.config import LabelClass
 
-if TYPE_CHECKING:
-    from napari_meunet.training.loop.preview import Look
-
 OPACITY = 0.5
 HEIGHT = 260
 """Pixels at most: the curves above must stay in view."""
@@ -22,21 +18,31 @@ _OUTLINE = (255, 255, 255)
 
 
 class PlanePicture(QWidget):
-    """Shows a look: colours for what is found, white outlines for what was drawn."""
+    """Shows colours for what is found, and white outlines for what was drawn.
 
-    def __init__(self) -> None:
-        super().__init__(
-            toolTip="colours: what the model finds; white outlines: the labels drawn"
-        )
+    Parameters
+    ----------
+    meaning
+        What is seen, as a tooltip.
+    """
+
+    def __init__(self, meaning: str) -> None:
+        super().__init__(toolTip=meaning)
         self._image: QImage | None = None
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.hide()
 
-    def show_look(self, look: "Look", classes: Sequence[LabelClass]) -> None:
-        """Show a look in the colours of its classes."""
-        pixels = np.ascontiguousarray(overlay(look, classes))
+    def show_plane(
+        self,
+        image: NDArray[np.float32],
+        drawn: NDArray[np.uint8],
+        found: NDArray[np.uint8],
+        classes: Sequence[LabelClass],
+    ) -> None:
+        """Show a plane in the colours of its classes, see `overlay`."""
+        pixels = np.ascontiguousarray(overlay(image, drawn, found, classes))
         height, width, _ = pixels.shape
         self._image = QImage(
             pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888
@@ -75,22 +81,35 @@ class PlanePicture(QWidget):
         painter.end()
 
 
-def overlay(look: "Look", classes: Sequence[LabelClass]) -> NDArray[np.uint8]:
+def overlay(
+    image: NDArray[np.float32],
+    drawn: NDArray[np.uint8],
+    found: NDArray[np.uint8],
+    classes: Sequence[LabelClass],
+) -> NDArray[np.uint8]:
     """Return pixels uint8 ``(y, x, 3)``: grey values, colours, outlines.
 
     A small plane is enlarged by a whole number, so that outlines stay thin.
+
+    Parameters
+    ----------
+    image
+        In [0, 1], ``(y, x)``.
+    drawn, found
+        Likewise, the classes numbered from 0; 255 where there is no label.
+    classes
+        The background first.
     """
-    n = max(1, -(-HEIGHT // max(look.image.shape)))
-    image, labels, found = (
-        plane.repeat(n, axis=0).repeat(n, axis=1)
-        for plane in (look.image, look.labels, look.found)
+    n = max(1, -(-HEIGHT // max(image.shape)))
+    image, drawn, found = (
+        plane.repeat(n, axis=0).repeat(n, axis=1) for plane in (image, drawn, found)
     )
     pixels = np.repeat(image[..., None] * 255, 3, axis=2)
     for number, label in enumerate(classes[1:], start=1):
         color = np.array(QColor(label.color).getRgb()[:3])
         here = found == number
         pixels[here] = (1 - OPACITY) * pixels[here] + OPACITY * color
-    pixels[_edges(labels)] = _OUTLINE
+    pixels[_edges(drawn)] = _OUTLINE
     return pixels.astype(np.uint8)
 
 

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_meunet.plugin.doubt import is_doubt
 from napari_meunet.plugin.overviews import is_overview
+from napari_meunet.plugin.trial import is_tried
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 class LayerChoice(QComboBox):
     """Lists the layers of one kind, the newest chosen until a person chooses.
 
-    What shows the doubt about labels, or stands in for them, is not among them.
+    What shows the doubt about labels, stands in for them, or was tried is not among
+    them.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ class LayerChoice(QComboBox):
             layer
             for layer in self._viewer.layers
             if isinstance(layer, self._kind)
-            and not (is_doubt(layer) or is_overview(layer))
+            and not (is_doubt(layer) or is_overview(layer) or is_tried(layer))
         ]
         new = [layer for layer in layers if layer not in listed]
         self._listed = layers

@@ -50,7 +50,7 @@ def box(viewer, store, model, qtbot, hasty):
         store.editable()[5:9, 5:9, x : x + 4] = 1
     widget = CorrectWidget(viewer)
     qtbot.addWidget(widget)
-    box = widget.learning
+    box = widget.model
     box.model.model = str(model)
     qtbot.waitUntil(box.learn.isEnabled)
     yield box
@@ -105,9 +105,9 @@ def test_a_lesson_that_was_stopped_goes_on(box, qtbot, scan, monkeypatch):
 def test_without_corrections_it_says_what_to_do(viewer, store, model, qtbot, told):
     widget = CorrectWidget(viewer)
     qtbot.addWidget(widget)
-    widget.learning.model.model = str(model)
-    qtbot.waitUntil(widget.learning.learn.isEnabled)
-    assert "got 0; correct a few more places" in taught(widget.learning, qtbot)
+    widget.model.model.model = str(model)
+    qtbot.waitUntil(widget.model.learn.isEnabled)
+    assert "got 0; correct a few more places" in taught(widget.model, qtbot)
     assert len(told) == 1
 
 
@@ -116,7 +116,7 @@ def test_labels_that_cannot_be_corrected_teach_nothing(qtbot):
     viewer.add_labels(np.zeros((4, 4, 4), np.uint8))
     widget = CorrectWidget(viewer)
     qtbot.addWidget(widget)
-    assert not widget.learning.isEnabled()
+    assert not widget.model.isEnabled()
 
 
 def test_an_outcome_is_told_in_figures():

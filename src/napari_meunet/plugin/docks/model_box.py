@@ -1,10 +1,12 @@
-"""The part of the Correct dock that lets the model learn."""
+"""The part of the Correct dock where a model learns, and is tried."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QPushButton
 
+from napari_meunet.plugin.docks.trial_box import TrialBox
 from napari_meunet.plugin.jobs import Ending, Job
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.learning import (
@@ -17,11 +19,13 @@ from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.fields.model_choice import ModelChoice, new_models
 from napari_meunet.plugin.widgets.job_row import JobRow
 from napari_meunet.plugin.widgets.note import Note
+from napari_meunet.progress import keeping
 
 if TYPE_CHECKING:
     import napari
 
     from napari_meunet.labels.store import LabelStore
+    from napari_meunet.learning import Outcome
 
 ABOUT = (
     "The model learns from what you have corrected and reviewed, and is kept only if "
@@ -29,7 +33,7 @@ ABOUT = (
 )
 
 
-class LearningBox(QGroupBox):
+class ModelBox(QGroupBox):
     """Lets a model learn from the corrections of a layer, beside the work on it.
 
     Parameters
@@ -41,11 +45,12 @@ class LearningBox(QGroupBox):
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer", layers: LayerChoice) -> None:
-        super().__init__("Teach the model")
+        super().__init__("The model")
         self._layers = layers
         self._job: Job | None = None
         self.image = LayerChoice(viewer, Image, "the scan that the labels are of")
         self.model = ModelChoice()
+        self.trial = TrialBox(viewer, layers, self.image, self.model)
         self.learn = QPushButton("Learn from my corrections")
         self.learn.setToolTip("takes some minutes; go on with your work meanwhile")
         self.row = JobRow()
@@ -55,7 +60,7 @@ class LearningBox(QGroupBox):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Scan", self.image)
         form.addRow("Model", self.model)
-        for part in (self.learn, self.row, self.result):
+        for part in (self.learn, self.row, self.result, self.trial):
             form.addRow(part)
         self.learn.clicked.connect(self.begin)
         for changed in (self.image.changed, self.model.changed):
@@ -68,7 +73,9 @@ class LearningBox(QGroupBox):
 
     def refresh(self) -> None:
         """Allow what can be done."""
-        self.setEnabled(self._store is not None or self._job is not None)
+        working = self._job is not None or self.trial.busy
+        self.setEnabled(self._store is not None or working)
+        self.trial.refresh()
         known = self.image.layer is not None and self.model.card is not None
         self.learn.setEnabled(known and self._job is None)
 
@@ -80,21 +87,22 @@ class LearningBox(QGroupBox):
         store.flush()
         output = new_model_path(store.folder)
         lesson = Lesson(self.image.layer, store.folder, self.model.model, output)
-        self._job = job = Job(learn_as_asked(lesson), self)
+        outcomes: list[Outcome] = []
+        self._job = job = Job(keeping(learn_as_asked(lesson), outcomes), self)
         job.failed.connect(self.result.warn)
-        job.ended.connect(lambda ending: self._end(ending, lesson))
+        job.ended.connect(lambda ending: self._end(ending, output, outcomes))
         self.row.follow(job)
         self.result.say("")
         self.refresh()
         job.start()
 
-    def _end(self, ending: Ending, lesson: Lesson) -> None:
+    def _end(self, ending: Ending, output: Path, outcomes: "list[Outcome]") -> None:
         self._job = None
         if ending is Ending.CANCELLED:
             self.result.say("Stopped; press again to go on with it.")
-        for outcome in lesson.outcomes:
-            self.result.say(outcome_in_words(outcome, lesson.output))
+        for outcome in outcomes:
+            self.result.say(outcome_in_words(outcome, output))
             if outcome.is_better:
-                new_models.made.emit(str(lesson.output))
-                self.model.model = lesson.output
+                new_models.made.emit(str(output))
+                self.model.model = output
         self.refresh()
