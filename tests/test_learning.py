@@ -69,7 +69,7 @@ def store(tmp_path, scan, truth, checkpoint):
         editable = store.editable()
         editable[:, :, :] = truth
         for x in range(0, 8, 2):  # a place of each cell, with the background in it
-            store.review().mark((0, 0, x))
+            store.reviewed.mark((0, 0, x))
         yield store
 
 

@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_meunet.labels.box import box_at
-from napari_meunet.labels.review import Review, expected_wrong, forget_review
+from napari_meunet.labels.review import Review, expected_wrong
+from napari_meunet.labels.reviewed import Reviewed
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.volume.volume import Volume
 
 SHAPE = (70, 33, 64)  # 3 x 2 x 2 places, 18 x 9 x 16 blocks
 
@@ -25,7 +28,7 @@ def confidence():
 
 @pytest.fixture
 def review(tmp_path, confidence):
-    return Review(tmp_path, SHAPE, confidence)
+    return Review(Reviewed(tmp_path, SHAPE), SHAPE, confidence)
 
 
 @settings(deadline=None, max_examples=30)
@@ -51,33 +54,60 @@ def test_the_worst_place_comes_first_and_sure_ones_never(review):
 
 
 def test_what_was_looked_at_is_remembered_and_left_out(review, tmp_path, confidence):
-    review.mark((0, 0, 0))
+    review.reviewed.mark((0, 0, 0))
     assert review.queue.tolist() == [[2, 1, 1], [1, 0, 1]]
-    again = Review(tmp_path, SHAPE, confidence)
-    assert np.argwhere(again.reviewed).tolist() == [[0, 0, 0]]
-    again.mark((0, 0, 0), reviewed=False)
+    again = Review(Reviewed(tmp_path, SHAPE), SHAPE, confidence)
+    assert np.argwhere(again.reviewed.places).tolist() == [[0, 0, 0]]
+    again.reviewed.mark((0, 0, 0), reviewed=False)
     assert again.queue[0].tolist() == [0, 0, 0]
 
 
-def test_a_new_run_makes_a_new_queue(review, tmp_path, confidence):
-    review.mark((0, 0, 0))
-    forget_review(tmp_path)
-    assert len(Review(tmp_path, SHAPE, confidence).queue) == 3
-
-
-def test_a_store_forgets_what_was_looked_at_when_another_run_begins(store):
-    assert store.review() is None
-    store.write_confidence((0, 0, 0), np.full((2, 2, 5), 200, np.uint8))
-    store.begin_run("first", {})
-    review = store.review()
-    review.mark((0, 0, 0))
-    store.begin_run("first", {})  # taken up
-    assert store.review().reviewed.all()
-    store.begin_run("second", {})
-    assert not store.review().reviewed.any()
-
-
-def test_marks_of_other_places_are_none(tmp_path, review, confidence):
-    review.mark((0, 0, 0))
+def test_marks_of_other_places_are_none(tmp_path, review):
+    review.reviewed.mark((0, 0, 0))
     (tmp_path / "reviewed").write_bytes(b"\x01" * 5)
-    assert not Review(tmp_path, SHAPE, confidence).reviewed.any()
+    assert not Reviewed(tmp_path, SHAPE).places.any()
+
+
+def test_boxes_are_compared_with_the_places_that_are_marked(review):
+    review.reviewed.mark((2, 1, 1))
+    expected = np.zeros(SHAPE, bool)
+    expected[64:, 32:, 32:] = True
+    for box in (np.s_[0:70, 0:33, 0:64], np.s_[60:65, 30:33, 40:41]):
+        np.testing.assert_array_equal(review.reviewed.read(box), expected[box])
+        assert review.reviewed.any(box)
+    assert not review.reviewed.any(np.s_[0:64, 0:33, 0:64])
+
+
+@pytest.fixture
+def large(tmp_path, classes):
+    """Return labels of ones with two places, of which one is marked."""
+    scan = Volume.from_array(np.zeros((4, 4, 40), np.uint8))
+    with LabelStore.create(tmp_path / "large.meunet", scan, classes) as store:
+        store.write((0, 0, 0), np.ones(store.shape, np.uint8))
+        store.reviewed.mark((0, 0, 0))
+        yield store
+
+
+def test_a_run_leaves_reviewed_places_alone(large):
+    large.begin_run("another", {})
+    large.write((0, 0, 0), np.full(large.shape, 2, np.uint8))
+    assert (large.labels[:, :, :32] == 1).all()
+    assert (large.labels[:, :, 32:] == 2).all()
+    assert large.reviewed.places.tolist() == [[[True, False]]]
+
+
+def test_undo_in_a_reviewed_place_gives_back_what_was_there(large):
+    large.editable()[0, 0, 30:36] = 0
+    large.write((0, 0, 0), np.full(large.shape, 2, np.uint8))
+    large.journal.undo()
+    assert large.labels[0, 0, 28:38].tolist() == [1] * 4 + [2] * 6
+    large.journal.redo()
+    assert large.labels[0, 0, 28:38].tolist() == [1, 1, *[0] * 6, 2, 2]
+
+
+def test_a_run_that_overwrites_corrections_forgets_what_was_reviewed(large):
+    new = np.full(large.shape, 2, np.uint8)
+    large.write((0, 0, 0), new, overwrite_corrected=True)
+    assert (large.labels == new).all()
+    assert not large.reviewed.places.any()
+    assert not Reviewed(large.folder, large.shape).places.any()

@@ -10,7 +10,7 @@ from napari.utils.key_bindings import coerce_keybinding
 
 from napari_meunet.labels.box import box_at
 from napari_meunet.labels.journal.history import Stroke
-from napari_meunet.labels.review import Review
+from napari_meunet.labels.reviewed import Reviewed
 from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import labels_layer
 from napari_meunet.plugin.widgets.history_list import words
@@ -76,7 +76,10 @@ def test_the_keys_lead_through_the_places_the_worst_first(viewer, widget, store)
     assert not widget.next.isEnabled()
     press(viewer, "N")
     press(viewer, "R")
-    assert np.argwhere(store.review().reviewed).tolist() == [[0, 1, 2], [1, 0, 0]]
+    assert np.argwhere(store.review().reviewed.places).tolist() == [
+        [0, 1, 2],
+        [1, 0, 0],
+    ]
 
 
 def test_a_place_is_shown_large_enough_to_paint_in(viewer, widget):
@@ -147,7 +150,7 @@ def test_a_folder_that_cannot_be_written_is_told(viewer, widget, monkeypatch):
 
         raise MeUNetError("the disk is full")
 
-    monkeypatch.setattr(Review, "mark", fail)
+    monkeypatch.setattr(Reviewed, "mark", fail)
     press(viewer, "R")
     assert "the disk is full" in widget.state.text()
 

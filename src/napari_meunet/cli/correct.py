@@ -9,7 +9,7 @@ from napari_meunet.cli.console.parser import Subparsers
 from napari_meunet.cli.console.terminal import show
 from napari_meunet.config import Shape
 from napari_meunet.labels.box import box_at
-from napari_meunet.labels.review import PLACE_EDGE
+from napari_meunet.labels.reviewed import PLACE_EDGE
 from napari_meunet.labels.store import LabelStore
 
 

@@ -1,6 +1,7 @@
 """Boxes of voxels: what an index of an array ``(z, y, x)`` stands for."""
 
 import operator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,13 @@ def mask_box(mask: NDArray[np.bool]) -> Box:
     lines = (np.flatnonzero(mask.any(axes)) for axes in ((1, 2), (0, 2), (0, 1)))
     z, y, x = (slice(int(line[0]), int(line[-1]) + 1) for line in lines)
     return z, y, x
+
+
+def spread(cubes: NDArray[Any], edge: int, box: Box) -> NDArray[Any]:
+    """Return what cubes of `edge` voxels ``(z, y, x)`` hold, for voxels of a box."""
+    places = (np.arange(part.start, part.stop) // edge for part in box)
+    found: NDArray[Any] = cubes[np.ix_(*places)]
+    return found
 
 
 def indexed_box(index: object, shape: Shape) -> Box | None:

@@ -1,19 +1,15 @@
 """Which places of a segmentation to look at, those first where most may be wrong."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.atomic import replacing, writing
 from napari_meunet.config import CONFIDENCE_EDGE, Shape
 from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.confidence import doubt_of
+from napari_meunet.labels.reviewed import PLACE_EDGE, Reviewed
 from napari_meunet.labels.tiff import LabelMap
-
-PLACE_EDGE = 32
-"""Voxels along the edge of a place: what a person sees at a glance."""
 
 _BLOCKS = PLACE_EDGE // CONFIDENCE_EDGE
 
@@ -48,8 +44,8 @@ class Review:
 
     Parameters
     ----------
-    folder
-        The labels folder.
+    reviewed
+        The places that a person has looked at.
     shape
         Voxels of the volume along (z, y, x).
     confidence
@@ -60,15 +56,14 @@ class Review:
     expected_wrong
         Voxels that are expected to be wrong in every place, float32 ``(z, y, x)``.
     reviewed
-        Which places a person has looked at, bool ``(z, y, x)``; `mark` sets them.
+        The places that a person has looked at; mark them there.
     """
 
-    def __init__(self, folder: Path, shape: Shape, confidence: LabelMap) -> None:
-        self._path = _path(folder)
+    def __init__(self, reviewed: Reviewed, shape: Shape, confidence: LabelMap) -> None:
+        self.reviewed = reviewed
         self._shape = shape
         self._confidence = confidence
         self.expected_wrong = expected_wrong(confidence)
-        self.reviewed = reviewed_places(folder, shape)
 
     @property
     def doubtful(self) -> NDArray[np.bool]:
@@ -78,7 +73,9 @@ class Review:
     @property
     def queue(self) -> NDArray[np.intp]:
         """Places that nobody has looked at: indices ``(n, 3)``, the worst first."""
-        wrong = np.where(self.doubtful & ~self.reviewed, self.expected_wrong, 0).ravel()
+        wrong = np.where(
+            self.doubtful & ~self.reviewed.places, self.expected_wrong, 0
+        ).ravel()
         order = np.argsort(-wrong, kind="stable")[: np.count_nonzero(wrong)]
         return np.stack(np.unravel_index(order, self.expected_wrong.shape), axis=1)
 
@@ -103,39 +100,6 @@ class Review:
             expected_wrong=float(self.expected_wrong[index]),
         )
 
-    def mark(self, index: Shape, *, reviewed: bool = True) -> None:
-        """Say that a person has looked at a place, or has not.
-
-        Raises
-        ------
-        MeUNetError
-            If the folder cannot be written.
-        """
-        self.reviewed[index] = reviewed
-        with writing(self._path.parent), replacing(self._path) as temporary:
-            temporary.write_bytes(self.reviewed.tobytes())
-
-
-def reviewed_places(folder: Path, shape: Shape) -> NDArray[np.bool]:
-    """Return which places of a volume ``(z, y, x)`` a person has looked at."""
-    z, y, x = (-(-n // PLACE_EDGE) for n in shape)
-    marks = _path(folder).read_bytes() if _path(folder).exists() else b""
-    if len(marks) != z * y * x:  # it is of other places
-        return np.zeros((z, y, x), bool)
-    return np.frombuffer(marks, bool).reshape(z, y, x).copy()
-
-
-def forget_review(folder: Path) -> None:
-    """Forget what was looked at: the labels are about to change.
-
-    Raises
-    ------
-    MeUNetError
-        If the folder cannot be written.
-    """
-    with writing(folder):
-        _path(folder).unlink(missing_ok=True)
-
 
 def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
     """Return how many voxels of every place are expected to be wrong.
@@ -154,10 +118,6 @@ def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
     """
     slabs = range(0, confidence.shape[0], _BLOCKS)
     return np.stack([_sums(confidence[z : z + _BLOCKS]) for z in slabs])
-
-
-def _path(folder: Path) -> Path:
-    return folder / "reviewed"
 
 
 def _sums(slab: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -21,7 +21,8 @@ from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.lock import WriteLock
 from napari_meunet.labels.manifest import Manifest, RunRecord, ScanRecord, SpacingRecord
 from napari_meunet.labels.mapped import ByteMap
-from napari_meunet.labels.review import Review, forget_review
+from napari_meunet.labels.review import Review
+from napari_meunet.labels.reviewed import Reviewed
 from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.labels.tools.tool import Tool, apply
@@ -38,7 +39,8 @@ class LabelStore:
     """A labels folder, opened; made by `create`, `open` or `open_or_create`.
 
     The model writes with `write`, a person through `editable`; both may do so at the
-    same time. A person's voxels are corrected, and the model leaves them alone. What
+    same time. A person's voxels are corrected, and the model leaves them alone, as it
+    does places that a person has reviewed. What
     was written survives the death of the process, and with `flush` that of the
     machine. It is a context manager that closes itself.
 
@@ -204,6 +206,11 @@ class LabelStore:
         return self._voxels.corrected
 
     @property
+    def reviewed(self) -> Reviewed:
+        """The places that a person has found right; writers may mark them."""
+        return self._voxels.reviewed
+
+    @property
     def confidence(self) -> LabelMap | None:
         """How sure the model was, a uint8 for every 4 x 4 x 4 voxels; for reading.
 
@@ -283,8 +290,9 @@ class LabelStore:
         block
             Labels, uint8 ``(z, y, x)``.
         overwrite_corrected
-            False leaves corrected voxels as they are. True writes over them, and
-            they are corrected no more; the journal can undo that.
+            False leaves corrected voxels and reviewed places as they are. True writes
+            over them, and they are corrected no more, which the journal can undo; and
+            nothing counts as reviewed any more.
 
         Raises
         ------
@@ -295,6 +303,8 @@ class LabelStore:
         """
         self._voxels.require_block(start, block)
         z, y, x = box_at(start, block.shape)
+        if overwrite_corrected and self.reviewed.places.any():
+            self.reviewed.forget()
         for index, plane in enumerate(block, start=z.start):
             place = slice(index, index + 1), y, x
             # a plane at a time, so that a brush need not wait
@@ -353,7 +363,7 @@ class LabelStore:
         self._voxels.require_writable()
         if self.confidence is None:
             return None
-        return Review(self.folder, self.shape, self.confidence)
+        return Review(self.reviewed, self.shape, self.confidence)
 
     def require_scan(self, volume: Volume) -> None:
         """Refuse a scan that these labels do not belong to.
@@ -416,7 +426,6 @@ class LabelStore:
             run = self.manifest.run
             self.journal.end_stroke()
             if run is None or run.key != key:
-                forget_review(self.folder)
                 self._update(run=RunRecord(key=key, description=dict(description)))
 
     def forget_run(self) -> None:

@@ -17,6 +17,7 @@ from napari_meunet.labels.corrected import Corrected, corrected_bytes
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.folder import WORKING_COPY
 from napari_meunet.labels.mapped import ByteMap, create_map, open_map
+from napari_meunet.labels.reviewed import Reviewed
 from napari_meunet.labels.tiff import (
     RESERVE,
     calibrate_tiff,
@@ -34,7 +35,7 @@ PAGE = 4096
 class Voxels:
     """Files that are read and written together.
 
-    All are memory maps: what was written survives the death of the process. A label is
+    Most are memory maps: what was written survives the death of the process. A label is
     that of the person where a person has set one, else that of the model.
 
     Parameters
@@ -57,6 +58,8 @@ class Voxels:
         Only writers have it.
     confidence
         How sure the model was.
+    reviewed
+        Places that a person has found right.
     writable
         Whether they may be written to: opened so, and not closed.
     lock
@@ -73,6 +76,7 @@ class Voxels:
             self.labels = open_tiff(_tiff(folder), shape, writable=writable)
             self.corrected = Corrected(_mask(folder), shape, writable=writable)
             self.confidence = Confidence(folder, shape, writable=writable)
+            self.reviewed = Reviewed(folder, shape)
             if writable:
                 self.model = self._opened_model(folder, shape)
         self.lock = threading.RLock()
@@ -172,11 +176,15 @@ class Voxels:
         self.require_room(2 * block.nbytes)
 
     def write_plane(self, place: Box, plane: NDArray[np.uint8]) -> None:
-        """Write what the model says of a plane; a person's voxels stay."""
+        """Write what the model says of a plane.
+
+        A person's voxels stay, and so do places that they have found right.
+        """
         with self.lock:
             _update(self.model[place], plane)
-            if self.corrected.any(place):
-                plane = np.where(self.corrected.read(place), self.labels[place], plane)
+            for mine in (self.corrected, self.reviewed):
+                if mine.any(place):
+                    plane = np.where(mine.read(place), self.labels[place], plane)
             _update(self.labels[place], plane)
 
     def edit(
@@ -221,7 +229,7 @@ class Voxels:
     def _write(
         self, edit: Edit, labels: NDArray[np.uint8], corrected: bool | NDArray[np.bool]
     ) -> None:
-        """Write a person's labels where they count, and elsewhere the model's.
+        """Write labels where they count for a person, and elsewhere the model's.
 
         A process that dies in between leaves a voxel too many protected, never one
         too few.
@@ -229,8 +237,9 @@ class Voxels:
         mask = self.corrected.read(edit.box)
         mask[edit.changed] |= corrected
         self.corrected.write(edit.box, mask)
+        stay = corrected | self.reviewed.read(edit.box)[edit.changed]
         model = self.model[edit.box][edit.changed]
-        self.labels[edit.box][edit.changed] = np.where(corrected, labels, model)
+        self.labels[edit.box][edit.changed] = np.where(stay, labels, model)
         mask[edit.changed] = corrected
         self.corrected.write(edit.box, mask)
 

@@ -48,7 +48,7 @@ def test_voxels_that_a_person_set_are_labels(store):
 
 def test_places_that_a_person_has_reviewed_are_labels(store):
     store.write_confidence((0, 0, 0), np.full((18, 25, 35), 200, np.uint8))
-    store.review().mark((1, 3, 4))
+    store.reviewed.mark((1, 3, 4))
     expected = np.zeros(SHAPE, bool)
     expected[32:64, 96:100, 128:140] = True
     np.testing.assert_array_equal(known(store), expected)

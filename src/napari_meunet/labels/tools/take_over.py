@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.labels.box import Box
-from napari_meunet.labels.review import PLACE_EDGE
+from napari_meunet.labels.reviewed import PLACE_EDGE
 from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.progress import Progress, Steps
 

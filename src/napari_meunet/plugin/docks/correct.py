@@ -136,7 +136,7 @@ class CorrectWidget(Dock):
         if self._review is None or self._current is None:
             return
         try:
-            self._review.mark(self._current)
+            self._review.reviewed.mark(self._current)
         except MeUNetError as error:
             self.state.warn(str(error))
             return
@@ -191,7 +191,7 @@ class CorrectWidget(Dock):
 
 def progress_in_words(review: "Review") -> str:
     """Return how far the review is, and what it leaves."""
-    wrong, seen = review.expected_wrong, review.reviewed
+    wrong, seen = review.expected_wrong, review.reviewed.places
     n_places = int(np.count_nonzero(review.doubtful))
     n_seen = int(np.count_nonzero(review.doubtful & seen))
     left = float(wrong[~seen].sum())

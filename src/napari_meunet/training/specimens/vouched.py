@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import CONFIDENCE_EDGE, Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box, box_at, indexed_box
+from napari_meunet.labels.box import Box, box_at, indexed_box, spread
 from napari_meunet.labels.corrected import Corrected
-from napari_meunet.labels.review import PLACE_EDGE, reviewed_places
+from napari_meunet.labels.reviewed import PLACE_EDGE, Reviewed
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.training.label_values import IGNORE
@@ -41,7 +41,7 @@ class Vouched:
     corrected
         Voxels that a person set.
     reviewed
-        Places of `PLACE_EDGE` voxels that a person has looked at, bool ``(z, y, x)``.
+        Places that a person has found right.
     confidence
         How sure the model was of the others; None if it has not said it.
     spacing
@@ -50,7 +50,7 @@ class Vouched:
 
     labels: LabelMap
     corrected: Corrected
-    reviewed: NDArray[np.bool]
+    reviewed: Reviewed
     confidence: LabelMap | None
     spacing: Spacing | None
 
@@ -60,7 +60,7 @@ class Vouched:
         return cls(
             store.labels,
             store.corrected,
-            reviewed_places(store.folder, store.shape),
+            store.reviewed,
             store.confidence,
             store.spacing,
         )
@@ -74,7 +74,7 @@ class Vouched:
     def cells(self) -> NDArray[np.bool]:
         """Return which cells of `CELL_EDGE` voxels hold something vouched for."""
         cells = self.corrected.cubes(CELL_EDGE)
-        for place in np.argwhere(self.reviewed) * PLACE_EDGE // CELL_EDGE:
+        for place in np.argwhere(self.reviewed.places) * PLACE_EDGE // CELL_EDGE:
             cells[tuple(place)] = True
         return cells
 
@@ -147,19 +147,11 @@ class _VouchedPlanes:
         box = indexed_box(index, self.shape)
         if box is None:
             raise IndexError(f"an index must be integers or slices, got {index}")
-        known = self.of.corrected.read(box)
-        known |= _spread(self.of.reviewed, PLACE_EDGE, box)
+        known = self.of.corrected.read(box) | self.of.reviewed.read(box)
         if self.confidence is not None:
-            known |= _spread(self.confidence, CONFIDENCE_EDGE, box) >= SURE
-        known &= _spread(self.counted, CELL_EDGE, box)
+            known |= spread(self.confidence, CONFIDENCE_EDGE, box) >= SURE
+        known &= spread(self.counted, CELL_EDGE, box)
         block = np.where(known, self.of.labels[box], np.uint8(IGNORE))
         parts = index if isinstance(index, tuple) else (index,)
         ints = tuple(i for i, part in enumerate(parts) if not isinstance(part, slice))
         return block.squeeze(ints)
-
-
-def _spread(cubes: NDArray[Any], edge: int, box: Box) -> NDArray[Any]:
-    """Return what cubes of `edge` voxels hold, for every voxel of a box."""
-    places = (np.arange(part.start, part.stop) // edge for part in box)
-    spread: NDArray[Any] = cubes[np.ix_(*places)]
-    return spread
