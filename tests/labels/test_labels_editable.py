@@ -201,3 +201,18 @@ def test_a_viewer_that_shows_an_overview_gets_a_voxel(labels):
     assert labels[1:, :, :].shape == (labels.shape[0] - 1, *labels.shape[1:])
     assert labels[0, :, :].shape == labels.shape[1:]
     assert np.asarray(labels).shape == labels[:].shape == labels.shape
+
+
+def test_what_may_not_be_painted_on_stays(store, scan):
+    labels = store.editable()
+    labels.paintable = lambda box: scan.planes[box] > 100
+    labels[:, 2:, :] = 2
+    may = np.zeros(store.shape, bool)
+    may[:, 2:] = scan.planes[:, 2:] > 100
+    np.testing.assert_array_equal(store.labels, 2 * may)
+    np.testing.assert_array_equal(store.corrected.read(np.s_[0:5, 0:7, 0:19]), may)
+    labels[(np.array([1]), np.array([3]), np.array([4]))] = 1
+    assert store.labels[1, 3, 4] == (1 if may[1, 3, 4] else 0)
+    labels.paintable = None
+    labels[:] = 1
+    assert (store.labels == 1).all()

@@ -98,13 +98,16 @@ def test_everywhere_means_all_planes(box, store, qtbot):
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.title)
-def test_every_tool_works_as_proposed(box, store, qtbot, offer):
+def test_every_tool_works_as_proposed(box, viewer, store, qtbot, offer):
+    viewer.add_image(np.zeros(SHAPE, np.uint8))  # the scan
+    store.editable()[12, 10, 15] = 3  # a mark to split at
     for z in (5, 14):  # planes that a person has painted
         store.editable()[z, 3, 3] = 1
     for z in (9, 11):  # the planes beside the one that is shown
         store.editable()[z, 7, 7] = 0
     box.into.setValue(2)
-    choose(box, offer.title)
+    # without a canvas nothing is in view
+    choose(box, offer.title, Where.ALL if offer.places[0] is Where.VIEW else None)
     before = np.array(store.labels)
     box.apply.click()
     ended(qtbot, box)
@@ -155,7 +158,7 @@ def test_only_what_matters_is_asked(box):
         choose(box, offer.title)
         assert visible(box.size) == (offer.amount in (Amount.DISTANCE, Amount.VOLUME))
         assert visible(box.where) == (len(offer.places) > 1)
-        assert not visible(box.n_beside)
+        assert visible(box.n_beside) == (offer.places[0] is Where.VIEW)
     choose(box, "Grow", Where.VIEW)
     assert visible(box.n_beside)
 

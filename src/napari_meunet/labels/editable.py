@@ -82,6 +82,8 @@ class EditableLabels:
         Says what a viewer shows when it asks for all voxels: one in 3-D reads them,
         whatever their number, before it tells anybody. Where an overview is to be
         shown instead, it is given one voxel of background.
+    paintable
+        Says which voxels of a box may be written, bool ``(z, y, x)``; None allows all.
     """
 
     def __init__(self, voxels: Voxels, journal: Journal) -> None:
@@ -93,6 +95,7 @@ class EditableLabels:
         self._stroke_length: int | None = None  # in writes, where somebody has said it
         self.grouped = False
         self.viewed_as: Callable[[], View] = lambda: View.PLANES
+        self.paintable: Callable[[Box], NDArray[np.bool]] | None = None
 
     @property
     def shape(self) -> Shape:
@@ -235,6 +238,8 @@ class EditableLabels:
         with voxels.lock:
             before = np.asarray(voxels.labels[box]) if known is None else known
             changed = block != before
+            if self.paintable is not None:
+                changed &= self.paintable(box)
             if changed.any():
                 # not from `before`: the model may have written since that was read
                 edit = voxels.edit(box, changed, block)

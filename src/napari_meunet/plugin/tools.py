@@ -14,6 +14,7 @@ from napari_meunet.labels.tools.islands import (
 )
 from napari_meunet.labels.tools.merge import Merge
 from napari_meunet.labels.tools.planes import CopyPlane, Interpolate
+from napari_meunet.labels.tools.regions import Snap, Split
 from napari_meunet.labels.tools.shapes import Close, Grow, Open, Shrink, Smooth
 from napari_meunet.plugin.view import Cut, seen_box
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_meunet.labels.tools.tool import Tool
+    from napari_meunet.volume.volume import Planes
 
 
 class Where(Enum):
@@ -55,12 +57,15 @@ class Aim:
         A distance or volume, in micrometres or voxels as the labels are.
     into
         Another label.
+    scan
+        Returns the voxels of the scan.
     """
 
     label: int
     cut: Cut
     size: float
     into: int
+    scan: "Callable[[], Planes]"
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Offer:
         What it has to know.
     places
         Where it can work; the first is proposed.
+    needs_scan
+        Whether it looks at grey values.
     """
 
     title: str
@@ -84,6 +91,7 @@ class Offer:
     make: "Callable[[Aim], Tool]"
     amount: Amount = Amount.NOTHING
     places: tuple[Where, ...] = tuple(Where)
+    needs_scan: bool = False
 
 
 INTERPOLATE = Offer(
@@ -159,6 +167,19 @@ OFFERS = (
         "grow and shrink: gaps narrower than twice the distance are filled",
         lambda aim: Close(aim.label, aim.size),
         Amount.DISTANCE,
+    ),
+    Offer(
+        "Snap to edges",
+        "move the surface to the nearest edges of the scan, at most by the distance",
+        lambda aim: Snap(aim.label, aim.size, aim.scan),
+        Amount.DISTANCE,
+        needs_scan=True,
+    ),
+    Offer(
+        "Split at marks",
+        "divide the label among marks of other labels that you have painted into it",
+        lambda aim: Split(aim.label),
+        places=(Where.VIEW, Where.PLANE, Where.ALL),
     ),
     Offer(
         "Merge",

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.plugin.docks.brush_box import BrushBox
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.docks.model_box import ModelBox
 from napari_meunet.plugin.docks.tools_box import ToolsBox
@@ -60,8 +61,10 @@ class CorrectWidget(Dock):
         self.next.setToolTip("fly to where most voxels may be wrong")
         self.reviewed = QPushButton(f"Reviewed ({REVIEWED})")
         self.reviewed.setToolTip("this place is right now; go to the next one")
-        self.tools = ToolsBox(self._viewer, self.layer)
-        self.model = ModelBox(self._viewer, self.layer)
+        self.image = LayerChoice(self._viewer, Image, "the scan that the labels are of")
+        self.tools = ToolsBox(self._viewer, self.layer, self.image)
+        self.brush = BrushBox(self.layer, self.image)
+        self.model = ModelBox(self._viewer, self.layer, self.image)
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
         self.undo.setToolTip("Ctrl+Z, with the labels layer selected")
         self.redo.setToolTip("Ctrl+Shift+Z, with the labels layer selected")
@@ -71,6 +74,7 @@ class CorrectWidget(Dock):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Labels", self.layer)
+        form.addRow("Scan", self.image)
         self.column.addLayout(form)
         places, done = QGroupBox("Where the model is unsure"), QGroupBox("Done")
         for box, parts, buttons in (
@@ -83,7 +87,7 @@ class CorrectWidget(Dock):
             column.addLayout(row)
             for part in parts:
                 column.addWidget(part)
-        for box in (places, self.tools, done, self.model):
+        for box in (places, self.brush, self.tools, done, self.model):
             self.column.addWidget(box)
 
     def _connect(self) -> None:
@@ -93,6 +97,7 @@ class CorrectWidget(Dock):
         self.undo.clicked.connect(lambda: self._step(1))
         self.redo.clicked.connect(lambda: self._step(-1))
         self.history.chosen.connect(self._step)
+        self.closed.connect(self.brush.release)
         self._clock = QTimer(self)
         self._clock.timeout.connect(self._refresh_history)
         self._clock.timeout.connect(self.tools.name_label)
@@ -110,6 +115,7 @@ class CorrectWidget(Dock):
         self._look_again()
         self._refresh_history()
         self.tools.take_layer()
+        self.brush.refresh()
         self.model.refresh()
 
     # where to look

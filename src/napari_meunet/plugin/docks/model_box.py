@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QPushButton
 
 from napari_meunet.plugin.docks.trial_box import TrialBox
@@ -40,15 +39,16 @@ class ModelBox(QGroupBox):
     ----------
     viewer
         Whose scan.
-    layers
-        Says which labels.
+    layers, image
+        Say which labels, of which scan.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer", layers: LayerChoice) -> None:
+    def __init__(
+        self, viewer: "napari.viewer.Viewer", layers: LayerChoice, image: LayerChoice
+    ) -> None:
         super().__init__("The model")
-        self._layers = layers
+        self._layers, self.image = layers, image
         self._job: Job | None = None
-        self.image = LayerChoice(viewer, Image, "the scan that the labels are of")
         self.model = ModelChoice()
         self.trial = TrialBox(viewer, layers, self.image, self.model)
         self.learn = QPushButton("Learn from my corrections")
@@ -58,7 +58,6 @@ class ModelBox(QGroupBox):
         self.result = Note(ABOUT, muted=True)
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Scan", self.image)
         form.addRow("Model", self.model)
         for part in (self.learn, self.row, self.result, self.trial):
             form.addRow(part)

@@ -5,6 +5,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Layer
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -15,7 +16,7 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
-from napari_meunet.plugin.layers import writable_store_of
+from napari_meunet.plugin.layers import volume_of, writable_store_of
 from napari_meunet.plugin.tools import (
     COPY_BACK,
     COPY_NEXT,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_meunet.labels.store import LabelStore
-    from napari_meunet.volume.volume import Spacing
+    from napari_meunet.volume.volume import Planes, Spacing
 
 VOXELS = {Amount.DISTANCE: 2, Amount.VOLUME: 100}
 """What is proposed, in voxels."""
@@ -62,14 +63,16 @@ class ToolsBox(QGroupBox):
     ----------
     viewer
         Whose plane and view are meant.
-    layers
-        Says which layer.
+    layers, image
+        Say which labels, of which scan.
     """
 
-    def __init__(self, viewer: "napari.viewer.Viewer", layers: LayerChoice) -> None:
+    def __init__(
+        self, viewer: "napari.viewer.Viewer", layers: LayerChoice, image: LayerChoice
+    ) -> None:
         super().__init__("Tools")
         self._viewer = viewer
-        self._layers = layers
+        self._layers, self._image = layers, image
         self._sized: tuple[Amount, Spacing | None] | None = None
         self._make_parts()
         self._lay_out()
@@ -207,7 +210,12 @@ class ToolsBox(QGroupBox):
         if cut is None or box is None:
             self.using.result.warn("Show a plane of the labels in 2-D first.")
             return
-        aim = Aim(layer.selected_label, cut, self.size.value(), self.into.value())
+        image = self._image.layer
+        if offer.needs_scan and image is None:
+            self.using.result.warn("Choose the scan first.")
+            return
+        size, into, scan = self.size.value(), self.into.value(), partial(_planes, image)
+        aim = Aim(layer.selected_label, cut, size, into, scan)
         self.using.begin(layer, store, offer.make(aim), box)
 
     def fill_island(self) -> None:
@@ -222,3 +230,8 @@ class ToolsBox(QGroupBox):
     def _follow_tool(self) -> None:
         self.apply.setEnabled(not self.using.busy)
         self.take_layer()
+
+
+def _planes(image: Layer) -> "Planes":
+    """Return the voxels of a scan; that may take a moment."""
+    return volume_of(image).planes

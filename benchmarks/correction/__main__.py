@@ -1,0 +1,156 @@
+"""Compare ways to correct a scan: ``python -m benchmarks.correction``.
+
+What is measured is in ``README.md`` beside this file. A phantom that has results is
+skipped.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.correction.annotators import (
+    TARGET,
+    Desk,
+    course_of,
+    mean_dice,
+    through_places,
+    through_planes,
+    with_lessons,
+)
+from benchmarks.machine import machine
+from napari_meunet.config import SegmentationConfig
+from napari_meunet.inference.segment import segment
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.learning import STEPS
+from napari_meunet.network.card import BUNDLED
+from napari_meunet.network.checkpoint import load_checkpoint
+from napari_meunet.training.phantoms.phantom import CLASSES, make_phantom
+from napari_meunet.volume.volume import Spacing, Volume
+
+RESULTS = Path(__file__).parent / "results"
+
+WAYS = {
+    "planes": "plane by plane",
+    "places": "the review queue",
+    "lessons": "the queue, and a model that learns",
+}
+
+
+def main() -> int:
+    """Run what is missing, then write the table."""
+    options = arguments()
+    options.results.mkdir(parents=True, exist_ok=True)
+    for seed in options.seeds:
+        path = options.results / f"{seed}.json"
+        if not path.exists():
+            path.write_text(json.dumps(measure(seed, options), indent=1))
+            print(path, flush=True)
+    (options.results / "table.md").write_text(table(options))
+    print(options.results / "table.md")
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.correction", description=__doc__
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[7001, 7002, 7003])
+    parser.add_argument(
+        "--shape", nargs=3, type=int, default=(256, 112, 112), metavar=("Z", "Y", "X")
+    )
+    parser.add_argument("--model", default=BUNDLED)
+    parser.add_argument("--steps", type=int, default=STEPS, help="of a lesson")
+    parser.add_argument(
+        "--after",
+        nargs="+",
+        type=float,
+        default=[0.05, 0.2],
+        help="fractions of the queue after which there is a lesson",
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def measure(seed: int, options: argparse.Namespace) -> dict:
+    """Return what each way takes on one phantom that the model has not seen."""
+    phantom = make_phantom(tuple(options.shape), seed)
+    volume = Volume.from_array(phantom.image, Spacing(phantom.spacing, "phantom"))
+    checkpoint = load_checkpoint(options.model)
+    found: dict = {"seed": seed, "steps": options.steps, "after": options.after}
+    for way in WAYS:
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            labels, model = Path(folder) / "labels", Path(folder) / "new.safetensors"
+            with LabelStore.create(labels, volume, CLASSES) as store:
+                for _ in segment(volume, checkpoint, SegmentationConfig(), store):
+                    pass
+                found["dice_at_first"] = mean_dice(store.labels, phantom.labels)
+                wrong = np.count_nonzero(store.labels != phantom.labels)
+                found["wrong_at_first"] = int(wrong)
+                desk = Desk(volume, store, phantom.labels)
+                if way == "planes":
+                    steps = through_planes(desk)
+                elif way == "places":
+                    steps = through_places(desk)
+                else:
+                    how = {"n_steps": options.steps, "seed": seed}
+                    after = tuple(options.after)
+                    steps = with_lessons(desk, checkpoint, model, after=after, **how)
+                found[way] = course_of(steps)
+        found[way]["seconds"] = round(time.monotonic() - start, 1)
+    return found
+
+
+def table(options: argparse.Namespace) -> str:
+    """Return the results as Markdown."""
+    found = [
+        json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))
+    ]
+    lines = [
+        ["phantom", "way", "Dice at first", "Dice", "voxels set", "voxels looked at"],
+        ["---"] * 6,
+    ]
+    lessons = [
+        [
+            "phantom",
+            "after voxels looked at",
+            "kept",
+            "Dice of the rest before",
+            "after",
+        ],
+        ["---"] * 5,
+    ]
+    for result in found:
+        seed, first = str(result["seed"]), f"{result['dice_at_first']:.3f}"
+        for way, title in WAYS.items():
+            last = result[way]["efforts"][-1]
+            counts = f"{last['corrected']:,}", f"{last['looked_at']:,}"
+            lines.append([seed, title, first, f"{last['dice']:.3f}", *counts])
+        for lesson in result["lessons"]["lessons"]:
+            rest = f"{lesson['rest_before']:.3f}", f"{lesson['rest_after']:.3f}"
+            kept = "yes" if lesson["kept"] else "no"
+            lessons.append([seed, f"{lesson['at']['looked_at']:,}", kept, *rest])
+    about = machine(torch.device("cpu"), "napari-meunet")
+    facts = ", ".join(f"{name} {value}" for name, value in about.items())
+    shape = " x ".join(map(str, options.shape))
+    return (
+        f"Until the mean Dice is {TARGET}, or there is nothing left to look at. "
+        f"Phantoms of {shape} voxels, the model {options.model}, lessons of "
+        f"{options.steps} steps.\n\n{_rows(lines)}\n\nWhat lessons did for the places "
+        f"that nobody had looked at:\n\n{_rows(lessons)}\n\n{facts}\n"
+    )
+
+
+def _rows(lines: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

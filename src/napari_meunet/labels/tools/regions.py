@@ -1,0 +1,202 @@
+"""Tools that flood regions from marks: split a label, snap it to edges.
+
+Both are watersheds (Beucher and Meyer, 1993, as in scikit-image), which need all of a
+region at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import (
+    distance_transform_edt,
+    find_objects,
+    gaussian_gradient_magnitude,
+    maximum,
+)
+from scipy.ndimage import label as islands_of
+from skimage.segmentation import watershed
+
+from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import Box, extent, placed, within
+from napari_meunet.labels.tools.canvas import Canvas, Size
+from napari_meunet.labels.tools.pieces import Mask
+from napari_meunet.labels.tools.windows import grown
+from napari_meunet.progress import Progress, Steps
+from napari_meunet.volume.volume import Planes
+
+LARGEST_REGION = 2**25
+"""Voxels that are flooded at once: some 30 bytes each are taken."""
+
+TOUCHING = np.ones((3, 3, 3), bool)
+"""Voxels that share a corner hang together."""
+
+EDGE_WIDTH = 1.0
+"""Standard deviation in voxels of the Gaussian before the gradient is taken."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Divides a label among the marks that a person has painted into it.
+
+    A mark is what a person has set to another label, where it touches the label. Each
+    island of the label with marks is divided among them where it is narrow. If all
+    marks in an island are of one label, a part of it that is thick and far from them
+    stays.
+
+    Attributes
+    ----------
+    label
+        What is divided.
+    """
+
+    label: int
+
+    name: ClassVar[str] = "split"
+
+    def steps(self, canvas: Canvas) -> Steps:
+        """Divide island after island.
+
+        Raises
+        ------
+        MeUNetError
+            If the box is too large, or no island has a mark.
+        """
+        _require_small(canvas.box, self.name)
+        labels = canvas.read(canvas.box)
+        mine = labels == self.label
+        marks = np.where(canvas.corrected(canvas.box) & ~mine, labels, 0)
+        islands, n_islands = islands_of(mine | (marks > 0), TOUCHING)
+        done, n_split = 0, 0
+        for done, part in enumerate(find_objects(islands), start=1):
+            here = islands[part] == done
+            seeds = np.where(here, marks[part], 0)
+            if seeds.any() and (here & mine[part]).any():
+                before = labels[part]
+                after = np.where(
+                    here & mine[part], self._divided(here, seeds, canvas), before
+                )
+                canvas.write(placed(canvas.box, part), before, after)
+                n_split += 1
+            yield Progress(done, n_islands, "islands")
+        if not n_split:
+            raise MeUNetError(
+                f"to split label {self.label}, paint a mark of another label into each "
+                "part that shall become that one, got none that touches it; paint one"
+            )
+
+    def _divided(
+        self, island: Mask, seeds: NDArray[np.uint8], canvas: Canvas
+    ) -> NDArray[np.uint8]:
+        """Return the label of every voxel of an island."""
+        beside = [(0, 0) if flat else (1, 1) for flat in canvas.flat]
+        inside = tuple(slice(n, -n or None) for n, _ in beside)
+        depth = _distances(np.pad(island, beside), canvas)[inside]
+        if len(np.unique(seeds[seeds > 0])) == 1:
+            away = _distances(seeds == 0, canvas)
+            stays = np.argmax(depth * away)
+            seeds[np.unravel_index(stays, seeds.shape)] = self.label
+        flooded = watershed(-depth, seeds.astype(np.int32), mask=island)
+        return np.asarray(flooded, np.uint8)
+
+
+@dataclass(frozen=True)
+class Snap:
+    """Moves the surface of a label to the nearest strong edges of the scan.
+
+    What lies deeper than a distance stays, what is farther away than that stays out;
+    the voxels in between are flooded from both sides, and the sides meet where the
+    grey values change most. What is gained was background before.
+
+    Attributes
+    ----------
+    label
+        Whose surface.
+    by
+        How far it may move, in the unit of the canvas's voxels.
+    scan
+        Returns the voxels ``(z, y, x)`` of the scan.
+    """
+
+    label: int
+    by: float
+    scan: Callable[[], Planes]
+
+    name: ClassVar[str] = "snap"
+
+    def steps(self, canvas: Canvas) -> Steps:
+        """Move the surface, of all islands at once.
+
+        Raises
+        ------
+        MeUNetError
+            If the box is too large, or the distance less than a voxel.
+        """
+        _require_small(canvas.box, self.name)
+        finest = min(_sampling(canvas))
+        if self.by < finest:
+            raise MeUNetError(
+                f"to snap, a distance of at least one voxel ({finest:g}) must be given,"
+                f" got {self.by:g}; choose another distance"
+            )
+        labels = canvas.read(canvas.box)
+        mine = labels == self.label
+        if mine.any():
+            free = mine | (labels == 0)
+            inside = self._snapped(mine, free, canvas)
+            after = np.where(inside, self.label, np.where(mine, 0, labels))
+            canvas.write(canvas.box, labels, after.astype(np.uint8))
+        yield Progress(1, 1, "regions")
+
+    def _snapped(self, mine: Mask, free: Mask, canvas: Canvas) -> Mask:
+        """Return the label's new voxels, of those that are `free` for it."""
+        depth, away = _distances(mine, canvas), _distances(~mine, canvas)
+        islands, n = islands_of(mine, TOUCHING)
+        deepest = np.append(0, maximum(depth, islands, np.arange(1, n + 1)))[islands]
+        # of what is thin, the middle stays
+        inner = mine & (depth > np.minimum(self.by, deepest / 2))
+        outer = ~mine & (away > self.by) | ~free
+        seeds = inner + 2 * outer.astype(np.int32)
+        flooded = watershed(self._edges(canvas), seeds)
+        return np.asarray((flooded == 1) & free, bool)
+
+    def _edges(self, canvas: Canvas) -> NDArray[np.float32]:
+        """Return how much grey values change, with those around the box in mind."""
+        by = int(np.ceil(4 * EDGE_WIDTH))
+        z, y, x = (0 if flat else by for flat in canvas.flat)
+        around = grown(canvas.box, (z, y, x), canvas.shape)
+        scan = np.asarray(self.scan()[around], np.float32)
+        edges = gaussian_gradient_magnitude(scan.squeeze(), EDGE_WIDTH)
+        return np.asarray(edges.reshape(scan.shape)[within(around, canvas.box)])
+
+
+def _require_small(box: Box, name: str) -> None:
+    if prod(extent(box)) > LARGEST_REGION:
+        raise MeUNetError(
+            f"to {name}, at most {LARGEST_REGION:,} voxels can be looked at at once, "
+            f"got {prod(extent(box)):,}; work in view, near enough, or in a plane"
+        )
+
+
+def _sampling(canvas: Canvas) -> Size:
+    """Return the size of a voxel; in a plane, which has no neighbours, endless."""
+    z, y, x = (
+        np.inf if flat else size
+        for size, flat in zip(canvas.voxel, canvas.flat, strict=True)
+    )
+    return z, y, x
+
+
+def _distances(mask: Mask, canvas: Canvas) -> NDArray[np.float64]:
+    """Return how far every voxel of a mask is from those beside it.
+
+    Beyond the box the mask is taken to go on. If it has no end, all are as far.
+    """
+    if mask.all():
+        return np.full(mask.shape, np.inf)
+    sampling = [size if np.isfinite(size) else 1.0 for size in canvas.voxel]
+    distances: NDArray[np.float64] = distance_transform_edt(mask, sampling=sampling)
+    return distances

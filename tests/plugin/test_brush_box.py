@@ -1,0 +1,107 @@
+"""A brush that is kept to a range of grey values, and tools that look at the scan."""
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Layer
+
+from napari_meunet.plugin.docks.correct import CorrectWidget
+from napari_meunet.plugin.layers import image_layer, labels_layer
+from napari_meunet.volume.open import open_volume
+
+
+@pytest.fixture
+def viewer(scan, store):
+    viewer = ViewerModel()
+    viewer.add_layer(Layer.create(*image_layer(open_volume(scan))))
+    layer = viewer.add_layer(Layer.create(*labels_layer(store)))
+    viewer.dims.set_point(0, layer.data_to_world((16, 0, 0))[0])
+    layer.selected_label, layer.brush_size, layer.mode = 1, 9, "paint"
+    yield viewer
+    viewer.layers.clear()
+
+
+@pytest.fixture
+def dock(viewer, qtbot):
+    dock = CorrectWidget(viewer)
+    qtbot.addWidget(dock)
+    return dock
+
+
+def test_the_brush_leaves_other_grey_values_alone(viewer, dock, store, voxels):
+    layer = viewer.layers["fly labels"]
+    dock.brush.range.setValue((50, 120))
+    dock.brush.setChecked(True)
+    layer.paint((16, 16, 20), 1)
+    with_all = np.zeros_like(voxels, bool)
+    dock.brush.setChecked(False)
+    within = (voxels >= 50) & (voxels <= 120)
+    np.testing.assert_array_equal(store.labels > 0, store.labels.astype(bool) & within)
+    painted = np.count_nonzero(store.labels)
+    layer.paint((16, 16, 20), 1)
+    with_all[store.labels > 0] = True
+    assert painted == (with_all & within).sum() < with_all.sum()
+    layer.undo()
+    assert np.count_nonzero(store.labels) == painted
+
+
+def test_the_eraser_does_so_too_and_the_range_may_change(viewer, dock, store, voxels):
+    store.editable()[16] = 1
+    dock.brush.setChecked(True)
+    dock.brush.range.setValue((100, 150))
+    viewer.layers["fly labels"].paint((16, 16, 20), 0)
+    erased = store.labels[16] == 0
+    assert erased.any()
+    assert voxels[16][erased].min() >= 100
+    assert voxels[16][erased].max() <= 150
+
+
+def test_other_labels_are_not_limited_and_neither_are_these_once_they_go(
+    viewer, dock, store
+):
+    data = viewer.layers["fly labels"].data
+    dock.brush.setChecked(True)
+    assert data.paintable is not None
+    dock.layer.layer = None
+    assert data.paintable is None
+    assert not dock.brush.isEnabled()
+    dock.layer.layer = viewer.layers["fly labels"]
+    assert data.paintable is not None
+    dock.closed.emit()
+    assert data.paintable is None
+
+
+def test_without_the_scan_there_is_no_range(viewer, dock):
+    data = viewer.layers["fly labels"].data
+    dock.brush.setChecked(True)
+    viewer.add_image(np.zeros((4, 5, 6)), name="another")  # is chosen, as the newest
+    assert not dock.brush.isEnabled()
+    assert data.paintable is None
+
+
+def use(dock, qtbot, title):
+    dock.tools.tool.setCurrentText(title)
+    dock.tools.use()
+    qtbot.waitUntil(lambda: not dock.tools.using.busy, timeout=10_000)
+    return dock.tools.using.result.text()
+
+
+def test_a_label_snaps_to_the_edges_of_the_scan(viewer, dock, qtbot, store):
+    store.write((0, 0, 0), np.pad(np.ones((16, 12, 20), np.uint8), 8)[:, :32, :48])
+    dock.tools.size.setValue(6)
+    assert "voxels have changed" in use(dock, qtbot, "Snap to edges")
+    viewer.layers.remove("fly")
+    assert "Choose the scan first" in use(dock, qtbot, "Snap to edges")
+
+
+def test_a_label_is_split_at_a_mark(viewer, dock, qtbot, store, monkeypatch):
+    monkeypatch.setattr(
+        "napari_meunet.plugin.tools.seen_box", lambda *_: np.s_[0:32, 0:32, 0:48]
+    )
+    labels = np.zeros(store.shape, np.uint8)
+    labels[16, 10:20, 4:40] = 1
+    store.write((0, 0, 0), labels)
+    store.editable()[16, 15, 38] = 2
+    assert "voxels have changed" in use(dock, qtbot, "Split at marks")
+    assert (store.labels[16, 10:20, 30:40] == 2).all()
+    assert (store.labels[16, 10:20, 4:12] == 1).all()
