@@ -16,7 +16,7 @@ from napari_meunet.labels.tools.merge import Merge
 from napari_meunet.labels.tools.planes import CopyPlane, Interpolate
 from napari_meunet.labels.tools.regions import Snap, Split
 from napari_meunet.labels.tools.shapes import Close, Grow, Open, Shrink, Smooth
-from napari_meunet.plugin.view import Cut, seen_box
+from napari_meunet.plugin.view import Cut, seen_box, voxel_at_mouse
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -225,18 +225,13 @@ def island_at_cursor(
     In all planes, if the layer says that it is edited in 3-D; else in this one. None
     if there is nothing to do; all planes have no island of background.
     """
-    if cut is None:
-        return None
-    place = layer.world_to_data(viewer.cursor.position[-layer.ndim :])
-    at = [round(float(coordinate)) for coordinate in place]
-    at[cut.axis] = cut.plane  # the slider may have moved since the mouse did
-    z, y, x = at
-    if not all(0 <= i < n for i, n in zip(at, layer.data.shape, strict=True)):
+    at = None if cut is None else voxel_at_mouse(viewer, layer, cut)
+    if cut is None or at is None:
         return None
     everywhere = layer.n_edit_dimensions == layer.ndim
-    old = int(layer.data[z, y, x])
+    old = int(layer.data[at])
     if old == layer.selected_label or (everywhere and old == 0):
         return None
     whole = box_at((0, 0, 0), layer.data.shape)
     box = whole if everywhere else cut.of(whole)
-    return FillIsland((z, y, x), old, layer.selected_label), box
+    return FillIsland(at, old, layer.selected_label), box

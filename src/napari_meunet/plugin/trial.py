@@ -8,10 +8,10 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
-from napari_meunet.config import SegmentationConfig
+from napari_meunet.config import LabelClass, SegmentationConfig
 from napari_meunet.labels.box import Box, extent, intersection, within
-from napari_meunet.network.card import IntensityRule
-from napari_meunet.plugin.layers import volume_of
+from napari_meunet.plugin.grey import grey_values
+from napari_meunet.plugin.layers import colormap, volume_of
 from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.progress import Progress
 
@@ -76,7 +76,7 @@ class Tried:
         shown = Labels(
             self.labels,
             name=f"{layer.name} tried",
-            colormap=layer.colormap,
+            colormap=colormap(tuple(map(_lighter, self.store.classes))),
             features=layer.features,
             scale=layer.scale,
             rotate=layer.rotate,
@@ -110,7 +110,7 @@ class Tried:
         if part is None:
             return None
         planes = (
-            self.volume.planes[part],
+            grey_values(self.volume, part),
             self.store.model[part],
             self.store.labels[part],
             self.labels[within(self.box, part)],
@@ -119,15 +119,7 @@ class Tried:
         image, *labels = (
             np.array(np.take(plane, 0, axis)[::step, ::step]) for plane in planes
         )
-        return SideBySide(self._scaled(image), *labels)
-
-    def _scaled(self, image: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Return grey values as the network sees them, from 0 to 1."""
-        from napari_meunet.volume.intensity import intensity_range
-
-        rule = IntensityRule()
-        low, high = intensity_range(self.volume, rule.low, rule.high)
-        return np.clip((image.astype(np.float32) - low) / (high - low), 0, 1)
+        return SideBySide(image, *labels)
 
 
 @dataclass(frozen=True)
@@ -138,6 +130,14 @@ class SideBySide:
     model: NDArray[np.uint8]
     mine: NDArray[np.uint8]
     new: NDArray[np.uint8]
+
+
+def _lighter(label: LabelClass) -> LabelClass:
+    """Return a class in a colour that is seen on its own."""
+    red, green, blue = (int(label.color[i : i + 2], 16) for i in (1, 3, 5))
+    light = (255 - (255 - part) // 3 for part in (red, green, blue))
+    color = "#" + "".join(f"{part:02x}" for part in light)
+    return label.model_copy(update={"color": color})
 
 
 def is_tried(layer: Layer) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_meunet.config import Shape
 from napari_meunet.labels.box import Box, planes_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,16 @@ def shown_cut(viewer: "ViewerModel", layer: "Layer") -> Cut | None:
     if not 0 <= plane < layer.data.shape[across[0]]:
         return None
     return Cut(across[0], plane)
+
+
+def voxel_at_mouse(viewer: "ViewerModel", layer: "Layer", cut: Cut) -> Shape | None:
+    """Return the voxel of a plane that is under the mouse; None beside the volume."""
+    place = layer.world_to_data(viewer.cursor.position[-layer.ndim :])
+    at = [round(float(coordinate)) for coordinate in place]
+    at[cut.axis] = cut.plane  # the slider may have moved since the mouse did
+    z, y, x = at
+    inside = all(0 <= i < n for i, n in zip(at, layer.data.shape, strict=True))
+    return (z, y, x) if inside else None
 
 
 def seen_box(layer: "Layer", cut: Cut) -> Box:

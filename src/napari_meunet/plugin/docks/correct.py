@@ -8,6 +8,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.plugin.docks.across_box import AcrossBox
 from napari_meunet.plugin.docks.brush_box import BrushBox
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.docks.model_box import ModelBox
@@ -62,6 +63,7 @@ class CorrectWidget(Dock):
         self.reviewed = QPushButton(f"Reviewed ({REVIEWED})")
         self.reviewed.setToolTip("this place is right now; go to the next one")
         self.image = LayerChoice(self._viewer, Image, "the scan that the labels are of")
+        self.across = AcrossBox(self._viewer, self.layer, self.image)
         self.tools = ToolsBox(self._viewer, self.layer, self.image)
         self.brush = BrushBox(self.layer, self.image)
         self.model = ModelBox(self._viewer, self.layer, self.image)
@@ -87,7 +89,7 @@ class CorrectWidget(Dock):
             column.addLayout(row)
             for part in parts:
                 column.addWidget(part)
-        for box in (places, self.brush, self.tools, done, self.model):
+        for box in (places, self.across, self.brush, self.tools, done, self.model):
             self.column.addWidget(box)
 
     def _connect(self) -> None:
@@ -102,6 +104,7 @@ class CorrectWidget(Dock):
         self._clock.timeout.connect(self._refresh_history)
         self._clock.timeout.connect(self.tools.name_label)
         self._clock.timeout.connect(self.model.trial.look)
+        self._clock.timeout.connect(self.across.look)
         self._clock.start(REFRESH_MILLISECONDS)
         self.bind_keys({NEXT: self.go_on, REVIEWED: self.mark, **self.tools.keys})
 

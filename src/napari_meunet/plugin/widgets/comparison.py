@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_meunet.config import LabelClass
-from napari_meunet.plugin.widgets.plane_picture import PlanePicture
+from napari_meunet.plugin.widgets.plane_picture import PlanePicture, numbered
 
 if TYPE_CHECKING:
     from napari_meunet.plugin.trial import SideBySide
@@ -41,10 +41,9 @@ class Comparison(QWidget):
     ) -> None:
         """Show planes in the colours of their classes; None shows nothing."""
         if planes is not None:
-            numbers = np.zeros(256, np.uint8)
-            numbers[[label.value for label in classes]] = np.arange(len(classes))
             drawn = np.zeros_like(planes.mine)  # no outlines
             found = planes.model, planes.mine, planes.new
             for picture, labels in zip(self.pictures, found, strict=True):
-                picture.show_plane(planes.image, drawn, numbers[labels], classes)
+                labels = numbered(labels, classes)
+                picture.show_plane(planes.image, drawn, labels, classes)
         self.setVisible(planes is not None)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 MOST = 100
 """Strokes that are listed, of those done and of those undone."""
 
+ROWS = 8
+"""That are seen at once, about."""
+
 TOOLS = {"paint": "painted", "model": "the model wrote over"}
 """Tools of the journal, for people; others by their names."""
 
@@ -28,6 +31,7 @@ class HistoryList(QListWidget):
         super().__init__(parent)
         self.setToolTip("double-click to go back, or forth, to just after a stroke")
         self.setUniformItemSizes(True)
+        self.setFixedHeight(ROWS * self.fontMetrics().lineSpacing())
         self.itemDoubleClicked.connect(
             lambda item: self.chosen.emit(item.data(_ORDINAL))
         )

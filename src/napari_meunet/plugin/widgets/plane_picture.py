@@ -29,6 +29,7 @@ class PlanePicture(QWidget):
     def __init__(self, meaning: str) -> None:
         super().__init__(toolTip=meaning)
         self._image: QImage | None = None
+        self._tall = 1.0
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -40,8 +41,13 @@ class PlanePicture(QWidget):
         drawn: NDArray[np.uint8],
         found: NDArray[np.uint8],
         classes: Sequence[LabelClass],
+        tall: float = 1.0,
     ) -> None:
-        """Show a plane in the colours of its classes, see `overlay`."""
+        """Show a plane in the colours of its classes, see `overlay`.
+
+        A voxel is so many times as `tall` as it is wide.
+        """
+        self._tall = tall
         pixels = np.ascontiguousarray(overlay(image, drawn, found, classes))
         height, width, _ = pixels.shape
         self._image = QImage(
@@ -64,21 +70,30 @@ class PlanePicture(QWidget):
         """Return the height at which the plane is not distorted, up to a limit."""
         if self._image is None:
             return 0
-        return min(HEIGHT, width * self._image.height() // self._image.width())
+        height = self._tall * self._image.height()
+        return min(HEIGHT, int(width * height / self._image.width()))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         """Draw the plane in the middle."""
         if self._image is None:
             return
-        scale = min(
-            self.width() / self._image.width(), self.height() / self._image.height()
-        )
-        width, height = self._image.width() * scale, self._image.height() * scale
+        width, height = self._image.width(), self._tall * self._image.height()
+        scale = min(self.width() / width, self.height() / height)
+        width, height = width * scale, height * scale
         place = QRectF((self.width() - width) / 2, 0, width, height)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(place, self._image)
         painter.end()
+
+
+def numbered(
+    labels: NDArray[np.uint8], classes: Sequence[LabelClass]
+) -> NDArray[np.uint8]:
+    """Return the place of every label among the classes; others become background."""
+    numbers = np.zeros(256, np.uint8)
+    numbers[[label.value for label in classes]] = np.arange(len(classes))
+    return numbers[labels]
 
 
 def overlay(
