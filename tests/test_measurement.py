@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_meunet.config import SegmentationConfig
+from napari_meunet.config import Calibration, SegmentationConfig
 from napari_meunet.measurement import measure_model, record_on_card
 from napari_meunet.network.card import (
     Card,
@@ -95,6 +95,17 @@ def test_figures_of_other_scans_stand_beside_those_of_validation(model, scan):
         "Dice gut, old scans, mean of 1 scans": 0,
         "IoU gut, old scans, mean of 1 scans": 0,
     }
+
+
+def test_what_is_known_of_its_judgement_stays_until_it_is_measured_anew(model, scan):
+    measured = Calibration(claimed=(0.0, 1.0), wrong=(0.0, 0.5), n_scans=3)
+    record_on_card(model, [], "others", measured)
+    assert read_card(model).calibration == measured
+    record_on_card(model, [], "others")
+    assert read_card(model).calibration == measured
+    # the same confidence everywhere is no curve
+    list(measure_model(model, [(scan, truth(*[1] * 9))], CONFIG))
+    assert read_card(model).calibration == measured
 
 
 def test_scans_that_chose_the_weights_are_called_so(model, scan):

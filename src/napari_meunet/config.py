@@ -84,6 +84,24 @@ class LabelClass(Frozen):
     color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
+class Calibration(Frozen):
+    """How often a model is wrong where it claims to be wrong so often.
+
+    Attributes
+    ----------
+    claimed
+        Fractions of voxels, rising.
+    wrong
+        Fractions of voxels that were wrong there, never falling.
+    n_scans
+        Scans on which this was measured, which the model did not learn from.
+    """
+
+    claimed: tuple[float, ...]
+    wrong: tuple[float, ...]
+    n_scans: PositiveInt
+
+
 class SegmentationConfig(Frozen):
     """How to segment a volume.
 

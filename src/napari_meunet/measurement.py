@@ -7,7 +7,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Protocol
 
-from napari_meunet.config import LabelClass, SegmentationConfig
+import numpy as np
+
+from napari_meunet.config import Calibration, LabelClass, SegmentationConfig
 from napari_meunet.inference.segment import segment
 from napari_meunet.labels.temporary import temporary_labels
 from napari_meunet.network.checkpoint import (
@@ -17,6 +19,7 @@ from napari_meunet.network.checkpoint import (
 )
 from napari_meunet.progress import Steps
 from napari_meunet.training.evaluation.metrics import overlap
+from napari_meunet.training.evaluation.reliability import calibration, reliability
 from napari_meunet.training.specimens.provenance import chosen_by_validation
 from napari_meunet.volume.volume import Volume
 
@@ -39,6 +42,8 @@ def measure_model(
     model: Path, scans: Sequence[tuple[Volume, Volume]], config: SegmentationConfig
 ) -> Steps:
     """Segment scans and put Dice and IoU of every class on the model's card.
+
+    How often it is wrong where it is unsure goes there, too.
 
     Both are means over the scans that hold a class, or were given it, of the voxels
     that have a label.
@@ -67,7 +72,7 @@ def measure_model(
         return
     checkpoint = load_checkpoint(model)
     values = [label.value for label in checkpoint.card.classes[1:]]
-    found = []
+    found, counts = [], []
     for number, (volume, truth) in enumerate(scans, start=1):
         message = f"measuring on scan {number} of {len(scans)}"
         with (
@@ -78,12 +83,19 @@ def measure_model(
             for step in steps:
                 yield replace(step, message=message)
             found.append(overlap(store.labels, truth.planes, values))
+            if store.confidence is not None:
+                sure = np.asarray(store.confidence)
+                counts.append(reliability(sure, store.labels, truth.planes))
     what = CHOSEN_BY if chosen_by_validation(checkpoint.card) else ""
-    _save(checkpoint, model, _means(checkpoint.card.classes[1:], found, what))
+    means = _means(checkpoint.card.classes[1:], found, what)
+    _save(checkpoint, model, means, calibration(counts) if counts else None)
 
 
 def record_on_card(
-    model: Path, found: Sequence[Mapping[int, Agreeing]], what: str
+    model: Path,
+    found: Sequence[Mapping[int, Agreeing]],
+    what: str,
+    measured: Calibration | None = None,
 ) -> None:
     """Add Dice and IoU of every class to the model's card, means over scans.
 
@@ -97,6 +109,8 @@ def record_on_card(
         have learned from any of them.
     what
         Words for these scans.
+    measured
+        How often the model is wrong where it is unsure; None leaves what is there.
 
     Raises
     ------
@@ -109,11 +123,20 @@ def record_on_card(
         for title, figure in checkpoint.card.metrics.items()
         if f", {what}, " not in title
     }
-    _save(checkpoint, model, kept | _means(checkpoint.card.classes[1:], found, what))
+    means = kept | _means(checkpoint.card.classes[1:], found, what)
+    _save(checkpoint, model, means, measured)
 
 
-def _save(checkpoint: Checkpoint, path: Path, metrics: Mapping[str, float]) -> None:
-    card = checkpoint.card.model_copy(update={"metrics": dict(metrics)})
+def _save(
+    checkpoint: Checkpoint,
+    path: Path,
+    metrics: Mapping[str, float],
+    measured: Calibration | None,
+) -> None:
+    changes: dict[str, object] = {"metrics": dict(metrics)}
+    if measured:
+        changes["calibration"] = measured
+    card = checkpoint.card.model_copy(update=changes)
     save_checkpoint(Checkpoint(checkpoint.weights, card), path)
 
 

@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from napari_meunet.cli import evaluate, main
+from napari_meunet.config import Calibration
 from napari_meunet.network.card import SpacingRange, TrainingRecord
 from napari_meunet.network.checkpoint import (
     Checkpoint,
@@ -194,13 +195,25 @@ def test_a_model_is_judged_as_by_segmenting_and_evaluating(
     assert specimens["a"]["1"]["name"] == "class 1"
 
 
-def test_figures_are_recorded_on_the_card(flies, model, capsys):
+def test_figures_are_recorded_on_the_card(flies, model, capsys, monkeypatch):
+    measured = Calibration(claimed=(0.0, 1.0), wrong=(0.0, 0.5), n_scans=2)
+    counted = []
+
+    def calibration(counts):  # a random model is as sure everywhere: that is no curve
+        counted.extend(counts)
+        return measured
+
+    monkeypatch.setattr(evaluate, "calibration", calibration)
     before = load_checkpoint(model)
     arguments = (flies, "--model", model, "--json", "--record", "two flies")
     judged = json.loads(printed(capsys, *arguments))
     after = load_checkpoint(model)
     assert after.digest() == before.digest()
-    assert after.card.model_copy(update={"metrics": {}}) == before.card
+    added = {"metrics": {}, "calibration": None}
+    assert after.card.model_copy(update=added) == before.card
+    assert after.card.calibration == measured
+    voxels, wrong = np.sum(counted, axis=(0, 1))
+    assert 0 < wrong < voxels == 2 * 20 * 24 * 28
     mean = np.mean([judged["specimens"][name]["1"]["dice"] for name in ("a", "b")])
     assert after.card.metrics["Dice class 1, two flies, mean of 2 scans"] == (
         pytest.approx(mean, abs=1e-4)

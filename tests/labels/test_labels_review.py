@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_meunet.config import Calibration
 from napari_meunet.labels.box import box_at
-from napari_meunet.labels.review import Review, expected_wrong
+from napari_meunet.labels.review import Review, expected_wrong, wrong_by_doubt
 from napari_meunet.labels.reviewed import Reviewed
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.volume.volume import Volume
@@ -35,7 +36,7 @@ def review(tmp_path, confidence):
 @given(shape=st.tuples(*[st.integers(1, 20)] * 3), seed=st.integers(0, 2**16))
 def test_expected_wrong_voxels_are_counted_place_by_place(shape, seed):
     blocks = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    found = expected_wrong(blocks)
+    found = expected_wrong(blocks, wrong_by_doubt(None))
     wrong = np.where(blocks > 0, 1 - blocks / 255, 0) * 64
     for index in np.ndindex(found.shape):
         place = tuple(slice(8 * i, 8 * i + 8) for i in index)
@@ -111,3 +112,24 @@ def test_a_run_that_overwrites_corrections_forgets_what_was_reviewed(large):
     assert (large.labels == new).all()
     assert not large.reviewed.places.any()
     assert not Reviewed(large.folder, large.shape).places.any()
+
+
+def test_what_was_measured_counts_more_than_what_the_model_claims(tmp_path, confidence):
+    measured = Calibration(claimed=(0.0, 0.2, 1.0), wrong=(0.001, 0.3, 0.3), n_scans=4)
+    wrong = wrong_by_doubt(measured)
+    assert wrong[[0, 51, 255]].tolist() == pytest.approx([0.001, 0.3, 0.3])
+    assert wrong[25] == pytest.approx(0.001 + 25 / 51 * 0.299)
+    review = Review(Reviewed(tmp_path, SHAPE), SHAPE, confidence, measured)
+    sure = (review.expected_wrong[0, 0, 1], review.doubtful[0, 0, 1])
+    assert sure == (pytest.approx(8 * 8 * 8 * 64 * 0.001), False)
+    # four blocks of a doubt of 100, which is more than a half of 51
+    assert review.expected_wrong[0, 0, 0] > 4 * 64 * 0.29
+    assert review.queue.tolist()[0] == [0, 0, 0]
+
+
+def test_a_store_knows_how_well_the_model_of_its_last_run_judges_itself(store):
+    store.write_confidence((0, 0, 0), np.full((2, 2, 5), 200, np.uint8))
+    assert store.review().calibration is None
+    measured = Calibration(claimed=(0.0, 1.0), wrong=(0.0, 0.5), n_scans=2)
+    store.begin_run("a key", {"calibration": measured.model_dump(mode="json")})
+    assert store.review().calibration == measured

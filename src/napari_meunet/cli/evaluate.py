@@ -7,6 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_meunet.atomic import writing
 from napari_meunet.cli.console.parser import (
     Parser,
@@ -34,6 +37,7 @@ from napari_meunet.training.evaluation.pairs import (
     labelled_pairs,
     paired_labels,
 )
+from napari_meunet.training.evaluation.reliability import calibration, reliability
 from napari_meunet.training.evaluation.setting import Setting, common_setting
 from napari_meunet.training.output import MODEL_SUFFIX
 from napari_meunet.volume.open import open_volume
@@ -110,8 +114,9 @@ def _add_outputs(parser: Parser) -> None:
         "--record",
         metavar="WORDS",
         help="write the means of Dice and IoU on the card of --model, too, under these "
-        "words, such as 'the scans of another laboratory'; a model that has learned "
-        "from a specimen of the same name is refused",
+        "words, such as 'the scans of another laboratory', and how often it is wrong "
+        "where it is unsure; a model that has learned from a specimen of the same name "
+        "is refused",
     )
 
 
@@ -120,7 +125,8 @@ def run(options: argparse.Namespace) -> None:
     _require_outputs(options)
     pairs, setting, predict = _work(options)
     specimens: dict[str, dict[int, Agreement]] = {}
-    show(_compared(pairs, predict, setting, specimens), "evaluate")
+    counts: list[NDArray[np.int64]] = []
+    show(_compared(pairs, predict, setting, specimens, counts), "evaluate")
     report = print_json if options.json else print_table
     report(specimens, setting, single=pairs[0].truth == options.truth)
     if options.csv:
@@ -128,7 +134,7 @@ def run(options: argparse.Namespace) -> None:
     if options.figure:
         save_figure(agreement_figure(specimens, setting), options.figure)
     if options.record:
-        _record(options, specimens)
+        _record(options, specimens, counts)
     if setting.unit == "voxels":
         remark(
             "no file says how large a voxel is: distances count voxels; pass --spacing "
@@ -137,11 +143,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _record(
-    options: argparse.Namespace, specimens: dict[str, dict[int, Agreement]]
+    options: argparse.Namespace,
+    specimens: dict[str, dict[int, Agreement]],
+    counts: list[NDArray[np.int64]],
 ) -> None:
     from napari_meunet.measurement import record_on_card
 
-    record_on_card(Path(options.model), list(specimens.values()), options.record)
+    model, found = Path(options.model), list(specimens.values())
+    measured = calibration(counts) if counts else None
+    record_on_card(model, found, options.record, measured)
 
 
 def _require_outputs(options: argparse.Namespace) -> None:
@@ -220,7 +230,7 @@ def _segmented(
     classes = checkpoint.card.classes
     with temporary_labels(volume, classes) as store:
         show(segment(volume, checkpoint, config, store), f"segment {name}")
-        yield OpenedLabels(store.labels, store.spacing, classes)
+        yield OpenedLabels(store.labels, store.spacing, classes, store.confidence)
 
 
 def _compared(
@@ -228,8 +238,13 @@ def _compared(
     predict: Predict,
     setting: Setting,
     found: dict[str, dict[int, Agreement]],
+    counts: list[NDArray[np.int64]],
 ) -> Steps:
-    """Compare pair after pair, and put the agreement of each into `found`."""
+    """Compare pair after pair.
+
+    The agreement of each goes into `found`, and how often the model was wrong where it
+    was unsure into `counts`.
+    """
     for number, pair in enumerate(pairs):
         yield Progress(number, len(pairs), "specimens", pair.name)
         with opened_labels(pair.truth) as truth, predict(pair) as predicted:
@@ -239,5 +254,9 @@ def _compared(
                 setting.spacings[pair.name],
                 setting.tolerance,
             )
+            if predicted.confidence is not None:
+                sure = np.asarray(predicted.confidence)
+                counts.append(reliability(sure, predicted.planes, truth.planes))
+                del sure
             del predicted  # Windows removes no file that is mapped
     yield Progress(len(pairs), len(pairs), "specimens")

@@ -164,13 +164,14 @@ class _Run:
             except MeUNetError:
                 pass  # it does not fit any more
             else:
-                if self._record(plan) == last:
+                if self._record(plan).key == last.key:
                     return plan
         return self._plan(self.config, machine)
 
     def taken_up(self, plan: Plan) -> int:
         """Return the planes that a run by `plan` would find finished."""
-        if RunRecord.last(self.labels) != self._record(plan) or self._is_outdated(plan):
+        last = RunRecord.last(self.labels)
+        if not last or last.key != self._record(plan).key or self._is_outdated(plan):
             return 0
         return self._progress(plan).done
 
@@ -273,6 +274,7 @@ class _Run:
             slab=plan.slab,
             band=plan.band,
             overwrite_corrected=self.config.overwrite_corrected,
+            calibration=self.checkpoint.card.calibration,
         )
 
     def _executor(self, plan: Plan) -> Executor:

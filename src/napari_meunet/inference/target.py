@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue, ValidationError
 
-from napari_meunet.config import Frozen, Shape
+from napari_meunet.config import Calibration, Frozen, Shape
 from napari_meunet.inference.images import Limits
 from napari_meunet.inference.tiles import Box
 
@@ -83,6 +83,8 @@ class RunRecord(Frozen):
         How the volume was cut.
     overwrite_corrected
         Whether corrected voxels were written over.
+    calibration
+        Of the model: no label depends on it, so that the key does not, either.
     """
 
     model: str
@@ -98,11 +100,12 @@ class RunRecord(Frozen):
     slab: int
     band: int
     overwrite_corrected: bool
+    calibration: Calibration | None = None
 
     @property
     def key(self) -> str:
-        """A digest of all of it."""
-        text = self.model_dump_json(exclude_defaults=True)
+        """A digest of all that labels depend on."""
+        text = self.model_dump_json(exclude_defaults=True, exclude={"calibration"})
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod

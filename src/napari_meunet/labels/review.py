@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_meunet.config import CONFIDENCE_EDGE, Shape
+from napari_meunet.config import CONFIDENCE_EDGE, Calibration, Shape
 from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.confidence import doubt_of
 from napari_meunet.labels.reviewed import PLACE_EDGE, Reviewed
@@ -50,25 +50,41 @@ class Review:
         Voxels of the volume along (z, y, x).
     confidence
         How sure the model is, see `napari_meunet.labels.confidence`.
+    calibration
+        How often it is wrong then; None takes its word for it.
 
     Attributes
     ----------
+    calibration
+        As given.
     expected_wrong
         Voxels that are expected to be wrong in every place, float32 ``(z, y, x)``.
     reviewed
         The places that a person has looked at; mark them there.
     """
 
-    def __init__(self, reviewed: Reviewed, shape: Shape, confidence: LabelMap) -> None:
+    def __init__(
+        self,
+        reviewed: Reviewed,
+        shape: Shape,
+        confidence: LabelMap,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.reviewed = reviewed
         self._shape = shape
         self._confidence = confidence
-        self.expected_wrong = expected_wrong(confidence)
+        self.calibration = calibration
+        wrong = wrong_by_doubt(calibration)
+        self.expected_wrong = expected_wrong(confidence, wrong)
+        self._sure_and_wrong = float(wrong[0]) * PLACE_EDGE**3
 
     @property
     def doubtful(self) -> NDArray[np.bool]:
-        """Which places are worth a look: a wrong voxel or more is expected there."""
-        return self.expected_wrong >= 1
+        """Which places are worth a look: there, doubt expects a wrong voxel or more.
+
+        How often the model is wrong where it is sure says nothing of where that is.
+        """
+        return np.asarray(self.expected_wrong >= 1 + self._sure_and_wrong, bool)
 
     @property
     def queue(self) -> NDArray[np.intp]:
@@ -101,7 +117,18 @@ class Review:
         )
 
 
-def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
+def wrong_by_doubt(calibration: Calibration | None) -> NDArray[np.float32]:
+    """Return the fraction of voxels that are wrong, for each doubt from 0 to 255."""
+    claimed = np.arange(256) / 255
+    if calibration is None:
+        return claimed.astype(np.float32)
+    measured = np.interp(claimed, calibration.claimed, calibration.wrong)
+    return measured.astype(np.float32)
+
+
+def expected_wrong(
+    confidence: LabelMap, wrong: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Return how many voxels of every place are expected to be wrong.
 
     Parameters
@@ -109,6 +136,8 @@ def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
     confidence
         255 times the mean probability of the labels of every block, 0 where no model
         has said it, uint8 ``(z, y, x)``.
+    wrong
+        See `wrong_by_doubt`.
 
     Returns
     -------
@@ -117,14 +146,14 @@ def expected_wrong(confidence: LabelMap) -> NDArray[np.float32]:
         last ones may be smaller. Blocks at the far ends of the volume count whole.
     """
     slabs = range(0, confidence.shape[0], _BLOCKS)
-    return np.stack([_sums(confidence[z : z + _BLOCKS]) for z in slabs])
+    return np.stack([_sums(confidence[z : z + _BLOCKS], wrong) for z in slabs])
 
 
-def _sums(slab: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _sums(slab: NDArray[np.uint8], wrong: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what is expected to be wrong in the places of one slab, ``(y, x)``."""
-    doubt = doubt_of(np.asarray(slab)).sum(axis=0, dtype=np.float32)
-    for axis in range(doubt.ndim):
-        starts = np.arange(0, doubt.shape[axis], _BLOCKS)
-        doubt = np.add.reduceat(doubt, starts, axis=axis)
-    wrong: NDArray[np.float32] = doubt * np.float32(CONFIDENCE_EDGE**3 / 255)
-    return wrong
+    sums = wrong[doubt_of(np.asarray(slab))].sum(axis=0)
+    for axis in range(sums.ndim):
+        starts = np.arange(0, sums.shape[axis], _BLOCKS)
+        sums = np.add.reduceat(sums, starts, axis=axis)
+    result: NDArray[np.float32] = sums * np.float32(CONFIDENCE_EDGE**3)
+    return result

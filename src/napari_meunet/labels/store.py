@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from napari_meunet.atomic import put, writing
-from napari_meunet.config import LabelClass, Shape
+from napari_meunet.config import Calibration, LabelClass, Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.corrected import Corrected
@@ -363,7 +363,9 @@ class LabelStore:
         self._voxels.require_writable()
         if self.confidence is None:
             return None
-        return Review(self.reviewed, self.shape, self.confidence)
+        measured = self.run_description.get("calibration")
+        calibration = measured and Calibration.model_validate(measured)
+        return Review(self.reviewed, self.shape, self.confidence, calibration or None)
 
     def require_scan(self, volume: Volume) -> None:
         """Refuse a scan that these labels do not belong to.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from napari_meunet.config import Frozen, LabelClass
+from napari_meunet.config import Calibration, Frozen, LabelClass
 from napari_meunet.errors import MeUNetError
 
 BUNDLED = "fly-phantom"
@@ -94,6 +94,9 @@ class Card(Frozen):
         How intensities are scaled; None feeds raw values, as the authors did.
     data
         What the model was trained on, in a sentence.
+    calibration
+        How often its labels are wrong where it is unsure; None if nobody has measured
+        it.
     metrics
         Figures measured on volumes that training did not learn from, by name.
     licence
@@ -112,6 +115,7 @@ class Card(Frozen):
     voxel_size: Size | None = None
     intensity: IntensityRule | None = IntensityRule()
     data: str
+    calibration: Calibration | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     licence: str
     command: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from napari_meunet.plugin.docks.tools_box import ToolsBox
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.undo import step
 from napari_meunet.plugin.view import fly_to
+from napari_meunet.plugin.widgets.calibration_curve import CalibrationCurve
 from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.history_list import HistoryList
 from napari_meunet.plugin.widgets.note import Note
@@ -58,6 +59,7 @@ class CorrectWidget(Dock):
     def _make_parts(self) -> None:
         self.layer = LayerChoice(self._viewer, Labels, "the labels to correct")
         self.state = Note(muted=True)
+        self.calibration = CalibrationCurve()
         self.next = QPushButton(f"Next place ({NEXT})")
         self.next.setToolTip("fly to where most voxels may be wrong")
         self.reviewed = QPushButton(f"Reviewed ({REVIEWED})")
@@ -80,7 +82,7 @@ class CorrectWidget(Dock):
         self.column.addLayout(form)
         places, done = QGroupBox("Where the model is unsure"), QGroupBox("Done")
         for box, parts, buttons in (
-            (places, (self.state,), (self.next, self.reviewed)),
+            (places, (self.state, self.calibration), (self.next, self.reviewed)),
             (done, (self.history,), (self.undo, self.redo)),
         ):
             column, row = QVBoxLayout(box), QHBoxLayout()
@@ -165,6 +167,7 @@ class CorrectWidget(Dock):
 
     def _say(self) -> None:
         review = self._review
+        self.calibration.show_calibration(review.calibration if review else None)
         self.next.setEnabled(review is not None and len(review.queue) > 0)
         self.reviewed.setEnabled(self._current is not None)
         if self._store is None:
@@ -205,10 +208,14 @@ def progress_in_words(review: "Review") -> str:
     n_seen = int(np.count_nonzero(review.doubtful & seen))
     left = float(wrong[~seen].sum())
     share = 1 - left / wrong.sum() if wrong.any() else 1.0
+    judged = (
+        f"This goes by {review.calibration.n_scans} other scans."
+        if review.calibration
+        else "How well it judges itself has not been measured."
+    )
     return (
         f"{n_seen:,} of {n_places:,} places reviewed, with {share:.0%} of the voxels "
-        f"that the model expects to be wrong; about {left:,.0f} are left. How well it "
-        "judges itself has not been measured on your scans."
+        f"that may be expected to be wrong; about {left:,.0f} are left. {judged}"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_meunet.config import LabelClass
 from napari_meunet.labels.folder import is_labels_folder
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Planes, Spacing
 
@@ -24,11 +25,14 @@ class OpenedLabels:
         None if it is unknown.
     classes
         What the values stand for; only a labels folder says so.
+    confidence
+        How sure the model was, likewise; None if it has not said it.
     """
 
     planes: Planes
     spacing: Spacing | None
     classes: tuple[LabelClass, ...] = ()
+    confidence: LabelMap | None = None
 
 
 @contextmanager
@@ -42,7 +46,8 @@ def opened_labels(path: Path) -> Iterator[OpenedLabels]:
     """
     if is_labels_folder(path):
         with LabelStore.open(path, writable=False) as store:
-            yield OpenedLabels(store.labels, store.spacing, store.classes)
+            known = store.classes, store.confidence
+            yield OpenedLabels(store.labels, store.spacing, *known)
     else:
         volume = open_volume(path)
         yield OpenedLabels(volume.planes, volume.spacing)
