@@ -1,4 +1,4 @@
-"""A process that paints is killed again and again, at any moment."""
+"""A process that paints and uses tools is killed again and again, at any moment."""
 
 import os
 import random
@@ -12,9 +12,11 @@ import tifffile
 from napari_meunet.labels.box import box_at
 from napari_meunet.labels.journal import journal
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.labels.tools.merge import Merge
 from napari_meunet.volume.volume import Volume
 
 SHAPE = (3, 20, 33)
+WHOLE = box_at((0, 0, 0), SHAPE)
 MOST_SECONDS = 0.06  # of a life; opening takes some 0.02
 
 
@@ -30,13 +32,16 @@ class Hand:
         """Do the next deed; with a store, there, else in the twin."""
         rng = np.random.default_rng(self.n_deeds)
         self.n_deeds += 1
-        what = rng.choice(["paint", "paint", "paint", "undo", "redo"])
+        what = rng.choice(["paint", "paint", "paint", "tool", "undo", "redo"])
         start = rng.integers(0, np.array(SHAPE) - 1)
         box = box_at(tuple(map(int, start)), (1, 2, 2))
         label = int(rng.integers(0, 4))
         if store is not None:
             if what == "paint":
                 store.editable()[box] = label
+            elif what == "tool":  # an edit for each plane, and all or none of them
+                for _ in store.use(Merge(label, (label + 1) % 4), WHOLE):
+                    pass
             else:
                 getattr(store.journal, what)()
         elif what == "undo" and self.done:
@@ -45,11 +50,18 @@ class Hand:
         elif what == "redo" and self.undone:
             self.done.append(self.labels)
             self.labels = self.undone.pop()
-        elif what == "paint" and np.any(self.labels[box] != label):
+        elif what == "paint":
+            after = self.labels.copy()
+            after[box] = label
+            self._change(after)
+        elif what == "tool":
+            self._change(np.where(self.labels == label, (label + 1) % 4, self.labels))
+
+    def _change(self, after):
+        if np.any(self.labels != after):
             self.done.append(self.labels)
             self.undone.clear()
-            self.labels = self.labels.copy()
-            self.labels[box] = label
+            self.labels = after
 
 
 def live(folder, n_deeds, pipe):

@@ -18,7 +18,6 @@ from scipy.ndimage import (
     maximum,
 )
 from scipy.ndimage import label as islands_of
-from skimage.segmentation import watershed
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, extent, placed, within
@@ -99,8 +98,8 @@ class Split:
             away = _distances(seeds == 0, canvas)
             stays = np.argmax(depth * away)
             seeds[np.unravel_index(stays, seeds.shape)] = self.label
-        flooded = watershed(-depth, seeds.astype(np.int32), mask=island)
-        return np.asarray(flooded, np.uint8)
+        flooded = _flooded(-depth, seeds.astype(np.int32), island)
+        return flooded.astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class Snap:
         inner = mine & (depth > np.minimum(self.by, deepest / 2))
         outer = ~mine & (away > self.by) | ~free
         seeds = inner + 2 * outer.astype(np.int32)
-        flooded = watershed(self._edges(canvas), seeds)
+        flooded = _flooded(self._edges(canvas), seeds)
         return np.asarray((flooded == 1) & free, bool)
 
     def _edges(self, canvas: Canvas) -> NDArray[np.float32]:
@@ -171,6 +170,16 @@ class Snap:
         scan = np.asarray(self.scan()[around], np.float32)
         edges = gaussian_gradient_magnitude(scan.squeeze(), EDGE_WIDTH)
         return np.asarray(edges.reshape(scan.shape)[within(around, canvas.box)])
+
+
+def _flooded(
+    heights: NDArray[np.floating], seeds: NDArray[np.int32], mask: Mask | None = None
+) -> NDArray[np.int32]:
+    """Return the seed whose flood reaches each voxel of a mask first."""
+    from skimage.segmentation import watershed  # slow, and here a worker waits
+
+    flooded: NDArray[np.int32] = watershed(heights, seeds, mask=mask)
+    return flooded
 
 
 def _require_small(box: Box, name: str) -> None:

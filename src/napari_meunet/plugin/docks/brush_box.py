@@ -34,6 +34,7 @@ class BrushBox(QGroupBox):
         self._layers, self._image = layers, image
         self._limited: EditableLabels | None = None
         self.range = QLabeledDoubleRangeSlider()
+        self.range.setToolTip("grey values of the scan that may be painted on")
         form = QFormLayout(self)
         form.addRow("Grey value", self.range)
         self.toggled.connect(self.refresh)

@@ -82,6 +82,7 @@ class TrialBox(QWidget):
         self.take = QPushButton("Take over")
         self.take.setToolTip("what you have corrected stays; undo takes it back")
         self.dismiss = QPushButton("Dismiss")
+        self.dismiss.setToolTip("forget what was tried; your labels stay as they are")
         self.using = ToolUse()
         self.result = Note(muted=True)
 
