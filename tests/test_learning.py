@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_meunet import learning as room
+from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.learning import learn, learning_config
@@ -15,7 +16,7 @@ from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.progress import returned
-from napari_meunet.training.output import candidate_path, state_path
+from napari_meunet.training.output import candidates
 from napari_meunet.volume.volume import Volume
 
 pytestmark = pytest.mark.usefixtures("short_calibration")
@@ -91,8 +92,7 @@ def test_a_model_learns_what_a_person_has_corrected(scan, store, checkpoint, tmp
         outcome.after.dice[name], 4
     )
     assert card.training[-1].config["joint_steps"] == 80
-    assert not candidate_path(output).exists()
-    assert not state_path(candidate_path(output)).exists()
+    assert not candidates(output)
 
 
 def test_a_model_that_is_no_better_is_not_kept(scan, store, checkpoint, tmp_path):
@@ -102,7 +102,7 @@ def test_a_model_that_is_no_better_is_not_kept(scan, store, checkpoint, tmp_path
     assert outcome.after.wrong == outcome.before.wrong > 0
     assert not outcome.is_better
     assert output.read_bytes() == b"the model of yesterday"
-    assert not candidate_path(output).exists()
+    assert not candidates(output)
 
 
 def test_measuring_counts_what_a_person_vouches_for_and_the_model_was_sure_of(
@@ -110,12 +110,12 @@ def test_measuring_counts_what_a_person_vouches_for_and_the_model_was_sure_of(
 ):
     output = tmp_path / "new.safetensors"
     seen = returned(learned(scan, store, checkpoint, output, n_steps=0)).before
-    # of a cell that is held out: the ball, and the background of a reviewed place
+    # of both cells that are held out: the ball, and what else lies in a reviewed place
     ball, place = truth[:, :, :64], truth[:32, :32, :32]
-    assert seen.total == place.size + ball.sum() - place.sum()
+    assert seen.total == 2 * (place.size + ball.sum() - place.sum())
     store.write_confidence((0, 0, 0), np.full((10, 16, 64), 255, np.uint8))
     sure = returned(learned(scan, store, checkpoint, output, n_steps=0)).before
-    assert sure.total == 40 * 64 * 64
+    assert sure.total == 2 * 40 * 64 * 64
 
 
 def test_a_training_that_was_stopped_goes_on_and_is_not_done_twice(
@@ -125,14 +125,16 @@ def test_a_training_that_was_stopped_goes_on_and_is_not_done_twice(
     with closing(learned(scan, store, checkpoint, output, n_steps=4)) as steps:
         while next(steps).done < 2:
             pass
-    assert state_path(candidate_path(output)).exists()
+    (state,) = candidates(output)
+    assert state.name.endswith(".candidate.unfinished.pt")
     with closing(learned(scan, store, checkpoint, output, n_steps=4)) as steps:
         counts = [(step := next(steps)).done]
         while "held-out" not in step.message:
             step = next(steps)
             counts.append(step.done)
     assert counts[0] == 3
-    assert candidate_path(output).exists()
+    (candidate,) = candidates(output)
+    assert candidate.suffix == ".safetensors"
     assert not output.exists()
 
     def train_again(*_, **__):
@@ -140,7 +142,7 @@ def test_a_training_that_was_stopped_goes_on_and_is_not_done_twice(
 
     monkeypatch.setattr(room, "train", train_again)
     returned(learned(scan, store, checkpoint, output, n_steps=4))
-    assert not candidate_path(output).exists()
+    assert not candidates(output)
 
 
 def test_too_few_corrections_are_refused_before_work_starts(scan, checkpoint, tmp_path):
@@ -163,3 +165,47 @@ def test_a_model_of_sided_things_is_not_shown_mirrored_ones(checkpoint):
     config = learning_config(card)
     assert (config.mirror, config.turn, config.seed) == (False, "about_z", 0)
     assert learning_config(checkpoint.card).mirror
+
+
+def test_what_was_corrected_meanwhile_begins_a_new_lesson(
+    scan, store, checkpoint, tmp_path
+):
+    output = tmp_path / "new.safetensors"
+    with closing(learned(scan, store, checkpoint, output, n_steps=4)) as steps:
+        while next(steps).done < 2:
+            pass
+    (old,) = candidates(output)
+    store.editable()[0, 0, 0] = 1
+    with closing(learned(scan, store, checkpoint, output, n_steps=4)) as steps:
+        assert next(steps).done == 1
+    (new,) = candidates(output)
+    assert new != old
+
+
+def test_both_models_are_measured_on_what_was_known_at_first(
+    scan, store, checkpoint, tmp_path
+):
+    lesson = learned(scan, store, checkpoint, tmp_path / "a.safetensors", n_steps=0)
+    before = returned(
+        learned(scan, store, checkpoint, tmp_path / "b.safetensors", n_steps=0)
+    )
+    measured = False
+    with pytest.raises(StopIteration) as end:
+        while True:
+            step = next(lesson)
+            if "held-out" in step.message and not measured:
+                measured = True
+                store.editable()[:] = 1  # a person goes on
+    assert measured
+    assert end.value.value.after == end.value.value.before == before.before
+
+
+def test_a_model_of_other_classes_is_refused(scan, store, checkpoint, tmp_path):
+    classes = (
+        checkpoint.card.classes[0],
+        LabelClass(value=7, name="x", color="#aabbcc"),
+    )
+    card = checkpoint.card.model_copy(update={"classes": classes})
+    other = Checkpoint(checkpoint.weights, card)
+    with pytest.raises(MeUNetError, match="checkpoint with the same classes"):
+        next(learned(scan, store, other, tmp_path / "new.safetensors"))

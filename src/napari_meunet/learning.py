@@ -1,5 +1,6 @@
 """A model that learns from corrections, and is kept if that made it better."""
 
+import hashlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,24 +14,25 @@ from napari_meunet.config import SegmentationConfig, TrainingConfig
 from napari_meunet.inference.part import segment_part
 from napari_meunet.labels.box import Box
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import Card, read_card
+from napari_meunet.network.card import Card
 from napari_meunet.network.checkpoint import (
     Checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from napari_meunet.progress import Progress
+from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.draft import draft_card, suited_to
 from napari_meunet.training.evaluation.metrics import N_VALUES, confusion, overlaps
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.output import (
     candidate_path,
+    candidates,
     require_writable,
     state_path,
 )
 from napari_meunet.training.specimens.provenance import Pair
 from napari_meunet.training.specimens.reduced import Reducer
-from napari_meunet.training.specimens.vouched import Vouched, cell_boxes
+from napari_meunet.training.specimens.vouched import Vouched
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
@@ -143,8 +145,8 @@ def learn(
         How, see `learning_config`.
     output
         Where the new model goes if it is better; what lies there is replaced only then.
-        Beside it lies the state of an interrupted training, with which the same call
-        goes on.
+        Beside it lies the state of an interrupted lesson, with which the same call goes
+        on, unless something was corrected meanwhile: then it begins anew.
     command
         How this was started, for the card.
     replay
@@ -167,12 +169,42 @@ def learn(
     """
     require_writable(output)
     store.require_scan(volume)
+    store.require_classes(checkpoint.card.classes)
     vouched = Vouched.of(store)
-    held = vouched.held_out(config.seed)
+    cells, boxes = vouched.split(config.seed)
+    known = vouched.volume(~cells, sure=True).planes
+    truth = [(box, known[box]) for box in boxes]  # of now: a person may go on
     config = suited_to(checkpoint, config)
-    pairs: list[Pair] = [(volume, vouched.volume(~held)), *replay]
-    if vouched.confidence is not None:
-        pairs.append((volume, vouched.volume(~held, sure=True)))
+    key = _key(checkpoint, config, vouched)
+    candidate = candidate_path(output, key)
+    _discard_others(output, candidate)
+    if not candidate.exists():  # else it was stopped while it was measured
+        pairs: list[Pair] = [(volume, vouched.volume(cells)), *replay]
+        if vouched.confidence is not None:
+            pairs.append((volume, vouched.volume(cells, sure=True)))
+        yield from _train(pairs, checkpoint, config, candidate, output, command)
+    new = load_checkpoint(candidate)
+    how = SegmentationConfig(
+        device=config.device, memory=config.memory, exact_halo=False
+    )
+    before = yield from _score(volume, checkpoint, how, truth, output.parent)
+    after = yield from _score(volume, new, how, truth, output.parent)
+    outcome = Outcome(before, after)
+    if outcome.is_better:
+        save_checkpoint(_measured(new, after), output)
+    with writing(output):
+        candidate.unlink()
+    return outcome
+
+
+def _train(
+    pairs: Sequence[Pair],
+    checkpoint: Checkpoint,
+    config: TrainingConfig,
+    candidate: Path,
+    output: Path,
+    command: str,
+) -> Steps:
     reducer = Reducer(None, checkpoint.card, config)
     pairs = reducer.to_learn_from(pairs)
     card = draft_card(
@@ -186,48 +218,38 @@ def learn(
         description=f"{checkpoint.card.data}; then corrections of a scan",
         licence=checkpoint.card.licence,
     )
-    candidate = candidate_path(output)
-    if not _is_trained(candidate, card, config):  # else it was stopped while measured
-        yield from train(pairs, config, card, candidate, initial=checkpoint)
-    new = load_checkpoint(candidate)
-    truth = vouched.volume(held, sure=True), cell_boxes(held, vouched.shape)
-    how = SegmentationConfig(
-        device=config.device, memory=config.memory, exact_halo=False
-    )
-    before = yield from _score(volume, checkpoint, how, *truth, output.parent)
-    after = yield from _score(volume, new, how, *truth, output.parent)
-    outcome = Outcome(before, after)
-    if outcome.is_better:
-        save_checkpoint(_measured(new, after), output)
+    return train(pairs, config, card, candidate, initial=checkpoint)
+
+
+def _key(checkpoint: Checkpoint, config: TrainingConfig, vouched: Vouched) -> str:
+    """Return what must agree for a stopped lesson to go on."""
+    asked = config.model_dump_json(exclude={"device", "memory"})
+    parts = checkpoint.digest(), asked, vouched.digest()
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
+
+
+def _discard_others(output: Path, candidate: Path) -> None:
+    """Remove what is left of lessons that were stopped, and are no longer asked for."""
+    kept = {candidate, state_path(candidate)}
     with writing(output):
-        candidate.unlink()
-    return outcome
-
-
-def _is_trained(candidate: Path, card: Card, config: TrainingConfig) -> bool:
-    """Tell whether the model that is to be trained is there already."""
-    if not candidate.exists() or state_path(candidate).exists():
-        return False
-    found = read_card(candidate)
-    asked = config.model_dump(mode="json")
-    return found.command == card.command and found.training[-1].config == asked
+        for path in set(candidates(output)) - kept:
+            path.unlink()
 
 
 def _score(
     volume: Volume,
     checkpoint: Checkpoint,
     how: SegmentationConfig,
-    truth: Volume,
-    boxes: Sequence[Box],
+    truth: Sequence[tuple[Box, NDArray[np.uint8]]],
     parent: Path,
 ) -> Generator[Progress, None, Score]:
     """Label some boxes, and compare them with what is known of them."""
     table = np.zeros((N_VALUES, N_VALUES), np.int64)
-    for number, box in enumerate(boxes, start=1):
-        message = f"{checkpoint.card.name}, held-out place {number} of {len(boxes)}"
+    for number, (box, known) in enumerate(truth, start=1):
+        message = f"{checkpoint.card.name}, held-out place {number} of {len(truth)}"
         steps = segment_part(volume, checkpoint, how, box, parent)
         labels = yield from _saying(message, steps)
-        table += confusion(labels, truth.planes[box])
+        table += confusion(labels, known)
     names = {label.value: label.name for label in checkpoint.card.classes[1:]}
     found = overlaps(table, names)
     table = table[:, :IGNORE]

@@ -108,6 +108,8 @@ def test_undo_in_a_reviewed_place_gives_back_what_was_there(large):
 
 def test_a_run_that_overwrites_corrections_forgets_what_was_reviewed(large):
     new = np.full(large.shape, 2, np.uint8)
+    large.write((0, 0, 32), new[:, :, 32:], overwrite_corrected=True)
+    assert large.reviewed.places.any()  # that is another place
     large.write((0, 0, 0), new, overwrite_corrected=True)
     assert (large.labels == new).all()
     assert not large.reviewed.places.any()
@@ -116,20 +118,26 @@ def test_a_run_that_overwrites_corrections_forgets_what_was_reviewed(large):
 
 def test_what_was_measured_counts_more_than_what_the_model_claims(tmp_path, confidence):
     measured = Calibration(claimed=(0.0, 0.2, 1.0), wrong=(0.001, 0.3, 0.3), n_scans=4)
-    wrong = wrong_by_doubt(measured)
-    assert wrong[[0, 51, 255]].tolist() == pytest.approx([0.001, 0.3, 0.3])
-    assert wrong[25] == pytest.approx(0.001 + 25 / 51 * 0.299)
+    wrong = wrong_by_doubt(measured)  # where it is sure and wrong, nobody knows
+    assert wrong[[0, 51, 255]].tolist() == pytest.approx([0, 0.299, 0.299])
+    assert wrong[25] == pytest.approx(25 / 51 * 0.299)
     review = Review(Reviewed(tmp_path, SHAPE), SHAPE, confidence, measured)
-    sure = (review.expected_wrong[0, 0, 1], review.doubtful[0, 0, 1])
-    assert sure == (pytest.approx(8 * 8 * 8 * 64 * 0.001), False)
-    # four blocks of a doubt of 100, which is more than a half of 51
-    assert review.expected_wrong[0, 0, 0] > 4 * 64 * 0.29
-    assert review.queue.tolist()[0] == [0, 0, 0]
+    # four blocks of a doubt of 100, which is more than 51
+    assert review.expected_wrong[0, 0, 0] == pytest.approx(4 * 64 * 0.299)
+    assert review.expected_wrong[0, 0, 1] == 0
+    # the one at the end of the volume is still among them
+    assert review.queue.tolist() == [[0, 0, 0], [2, 1, 1], [1, 0, 1]]
 
 
 def test_a_store_knows_how_well_the_model_of_its_last_run_judges_itself(store):
     store.write_confidence((0, 0, 0), np.full((2, 2, 5), 200, np.uint8))
     assert store.review().calibration is None
     measured = Calibration(claimed=(0.0, 1.0), wrong=(0.0, 0.5), n_scans=2)
+    store.begin_run("a key", {})
+    store.mark_finished("all", 3)
+    # measured after the run: it is the same one still
     store.begin_run("a key", {"calibration": measured.model_dump(mode="json")})
     assert store.review().calibration == measured
+    assert store.finished_planes("all") == 3
+    store.begin_run("a key", {"calibration": {"of": "another version"}})
+    assert store.review().calibration is None

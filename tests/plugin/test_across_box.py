@@ -8,8 +8,8 @@ from napari.layers import Layer
 from napari_meunet.plugin import across as room
 from napari_meunet.plugin.across import planes_across
 from napari_meunet.plugin.docks.correct import CorrectWidget
-from napari_meunet.plugin.grey import grey_values
 from napari_meunet.plugin.layers import image_layer, labels_layer
+from napari_meunet.plugin.scan import grey_values
 from napari_meunet.volume.open import open_volume
 
 AT = (10, 20, 30)
@@ -89,3 +89,19 @@ def test_the_pictures_follow_the_mouse_and_the_labels(viewer, labelled, qtbot):
     box.setChecked(False)
     box.look()
     assert box.pictures[0].isHidden()
+
+
+def test_a_scan_of_another_shape_is_told_once(viewer, qtbot):
+    dock = CorrectWidget(viewer)
+    qtbot.addWidget(dock)
+    box, layer = dock.across, viewer.layers["fly labels"]
+    failed = []
+    box._reading.failed.connect(failed.append)
+    viewer.add_image(np.zeros((4, 5, 6)))
+    viewer.cursor.position = layer.data_to_world((10, 20, 30))
+    box.setChecked(True)
+    box.look()
+    qtbot.waitUntil(lambda: len(failed) == 1)
+    assert "must have the shape of the labels" in box.problem.text()
+    box.look()
+    assert not box._reading.open

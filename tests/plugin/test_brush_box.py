@@ -5,14 +5,18 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Layer
 
+from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import image_layer, labels_layer
+from napari_meunet.plugin.training import mark_as_empty
+from napari_meunet.plugin.watch import watch
 from napari_meunet.volume.open import open_volume
 
 
 @pytest.fixture
 def viewer(scan, store):
     viewer = ViewerModel()
+    watch(viewer)  # as the reader does
     viewer.add_layer(Layer.create(*image_layer(open_volume(scan))))
     layer = viewer.add_layer(Layer.create(*labels_layer(store)))
     viewer.dims.set_point(0, layer.data_to_world((16, 0, 0))[0])
@@ -25,6 +29,7 @@ def viewer(scan, store):
 def dock(viewer, qtbot):
     dock = CorrectWidget(viewer)
     qtbot.addWidget(dock)
+    qtbot.waitUntil(dock.brush.isEnabled)
     return dock
 
 
@@ -33,6 +38,8 @@ def test_the_brush_leaves_other_grey_values_alone(viewer, dock, store, voxels):
     dock.brush.range.setValue((50, 120))
     dock.brush.setChecked(True)
     layer.paint((16, 16, 20), 1)
+    # what is seen is what is there
+    np.testing.assert_array_equal(layer._slice.image.raw, store.labels[16])
     with_all = np.zeros_like(voxels, bool)
     dock.brush.setChecked(False)
     within = (voxels >= 50) & (voxels <= 120)
@@ -41,7 +48,7 @@ def test_the_brush_leaves_other_grey_values_alone(viewer, dock, store, voxels):
     layer.paint((16, 16, 20), 1)
     with_all[store.labels > 0] = True
     assert painted == (with_all & within).sum() < with_all.sum()
-    layer.undo()
+    store.journal.undo()
     assert np.count_nonzero(store.labels) == painted
 
 
@@ -57,7 +64,7 @@ def test_the_eraser_does_so_too_and_the_range_may_change(viewer, dock, store, vo
 
 
 def test_other_labels_are_not_limited_and_neither_are_these_once_they_go(
-    viewer, dock, store
+    viewer, dock, store, qtbot
 ):
     data = viewer.layers["fly labels"].data
     dock.brush.setChecked(True)
@@ -66,17 +73,22 @@ def test_other_labels_are_not_limited_and_neither_are_these_once_they_go(
     assert data.paintable is None
     assert not dock.brush.isEnabled()
     dock.layer.layer = viewer.layers["fly labels"]
-    assert data.paintable is not None
+    qtbot.waitUntil(lambda: data.paintable is not None)
     dock.closed.emit()
     assert data.paintable is None
 
 
-def test_without_the_scan_there_is_no_range(viewer, dock):
+def test_without_the_scan_there_is_no_range(viewer, dock, qtbot):
     data = viewer.layers["fly labels"].data
     dock.brush.setChecked(True)
-    viewer.add_image(np.zeros((4, 5, 6)), name="another")  # is chosen, as the newest
-    assert not dock.brush.isEnabled()
-    assert data.paintable is None
+    for shape in ((4, 5, 6), (4, 5)):
+        image = viewer.add_image(np.zeros(shape))  # is chosen, as the newest
+        assert dock.image.layer is image
+        qtbot.waitUntil(lambda: not dock.brush._opening.open)
+        assert not dock.brush.isEnabled()
+        assert data.paintable is None
+    other = CorrectWidget(viewer)  # a dock opens where there is such an image
+    qtbot.addWidget(other)
 
 
 def use(dock, qtbot, title):
@@ -105,3 +117,13 @@ def test_a_label_is_split_at_a_mark(viewer, dock, qtbot, store, monkeypatch):
     assert "voxels have changed" in use(dock, qtbot, "Split at marks")
     assert (store.labels[16, 10:20, 30:40] == 2).all()
     assert (store.labels[16, 10:20, 4:12] == 1).all()
+
+
+def test_a_plane_cannot_be_marked_as_empty_by_a_brush_that_is_limited(viewer, dock):
+    dock.brush.setChecked(True)
+    layer = viewer.layers["fly labels"]
+    with pytest.raises(MeUNetError, match="switch that off in the Correct dock"):
+        mark_as_empty(layer, 3)
+    dock.brush.setChecked(False)
+    mark_as_empty(layer, 3)
+    assert layer.data[3, 0, 0] == 255

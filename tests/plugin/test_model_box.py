@@ -15,8 +15,8 @@ from napari_meunet.network.card import read_card
 from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import image_layer, labels_layer
 from napari_meunet.plugin.learning import new_model_path, outcome_in_words
-from napari_meunet.plugin.widgets.fields.model_choice import ModelChoice
-from napari_meunet.training.output import candidate_path, state_path
+from napari_meunet.plugin.widgets.fields.model_choice import ModelChoice, new_models
+from napari_meunet.training.output import candidates
 from napari_meunet.volume.open import open_volume
 
 pytestmark = pytest.mark.usefixtures("short_calibration")
@@ -68,6 +68,7 @@ def test_a_better_model_is_offered_everywhere_and_learns_next(
     box, qtbot, model, scan, monkeypatch
 ):
     monkeypatch.setattr(Outcome, "is_better", True)
+    monkeypatch.setattr(new_models, "paths", [])
     others = ModelChoice()  # as the one of the Segment dock
     qtbot.addWidget(others)
     chosen = others.model
@@ -99,7 +100,8 @@ def test_a_lesson_that_was_stopped_goes_on(box, qtbot, scan, monkeypatch):
     box.row.cancel.click()
     qtbot.waitUntil(box.learn.isEnabled, timeout=30_000)
     assert "Stopped; press again" in box.result.text()
-    assert state_path(candidate_path(new_model_path(labels_folder(scan)))).exists()
+    (state,) = candidates(new_model_path(labels_folder(scan)))
+    assert state.name.endswith(".candidate.unfinished.pt")
 
 
 def test_without_corrections_it_says_what_to_do(viewer, store, model, qtbot, told):
@@ -125,7 +127,7 @@ def test_an_outcome_is_told_in_figures():
     words = outcome_in_words(Outcome(before, after), Path("a/fly-learned.safetensors"))
     assert words.startswith(
         "Of 30,000 voxels that were held out, 1,200 were wrong before and 300 are now "
-        "(Dice gut 0.81 to 0.90). The new model is fly-learned.safetensors:"
+        "(Dice gut 0.81 to 0.90). The new model is fly-learned.safetensors,"
     )
 
 

@@ -7,6 +7,7 @@ from napari.layers import Layer
 
 from napari_meunet.cli import main
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.plugin import trial as room
 from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import image_layer, labels_layer
 from napari_meunet.plugin.tools import Where
@@ -118,17 +119,28 @@ def test_the_pictures_show_the_model_yours_and_the_trial(
     order = np.argsort(voxels.ravel(), kind="stable")
     assert (np.diff(planes.image.ravel()[order]) >= 0).all()
     assert (planes.image.min(), planes.image.max()) == (0, 1)
-    assert not box.comparison.isHidden()
+    qtbot.waitUntil(lambda: not box.comparison.isHidden())
     viewer.dims.set_point(0, viewer.layers[1].data_to_world((30, 0, 0))[0])
     box.look()
     assert box.comparison.isHidden()  # nothing was tried there
 
 
-def test_planes_across_x_and_large_ones_are_shown(box, qtbot, viewer, store):
+def test_planes_across_x_and_large_ones_are_shown(box, qtbot, monkeypatch):
     found = tried(box, qtbot)
-    planes = found.side_by_side(np.s_[0:32, 3:20, 9:10], 2)
+    planes = found.side_by_side(np.s_[14:19, 3:20, 9:10], 2)
     assert planes.new.shape == planes.image.shape == (5, 17)
+    assert planes.tall == 3.0 / 2.0  # z down, y right
     np.testing.assert_array_equal(planes.new, found.labels[:, :, 4])
+    monkeypatch.setattr(room, "MOST_PIXELS", 6)
+    small = found.side_by_side(np.s_[14:19, 3:20, 9:10], 2)
+    np.testing.assert_array_equal(small.new, planes.new[::3, ::3])
+
+
+def test_too_much_is_not_tried(box, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_meunet.plugin.docks.trial_box.MOST_TRIED", 2974)
+    box.try_it.click()  # 5 x 17 x 35 voxels
+    assert "too much to try" in box.result.text()
+    assert not box.busy
 
 
 def test_what_was_tried_goes_when_it_is_dismissed_or_its_labels_go(box, qtbot, viewer):

@@ -115,7 +115,7 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     np.testing.assert_array_equal(day.voxels, painted)
 
     trial = day.try_in_view()
-    assert not trial.comparison.isHidden()
+    day._wait(lambda: not trial.comparison.isHidden())
     day.photograph("3 tried")
     trial.where.setCurrentText(Where.ALL.value)
     trial.take.click()

@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> None:
     _require_outputs(options)
     pairs, setting, predict = _work(options)
     specimens: dict[str, dict[int, Agreement]] = {}
-    counts: list[NDArray[np.int64]] = []
+    counts: list[NDArray[np.int64]] | None = [] if options.record else None
     show(_compared(pairs, predict, setting, specimens, counts), "evaluate")
     report = print_json if options.json else print_table
     report(specimens, setting, single=pairs[0].truth == options.truth)
@@ -145,7 +145,7 @@ def run(options: argparse.Namespace) -> None:
 def _record(
     options: argparse.Namespace,
     specimens: dict[str, dict[int, Agreement]],
-    counts: list[NDArray[np.int64]],
+    counts: list[NDArray[np.int64]] | None,
 ) -> None:
     from napari_meunet.measurement import record_on_card
 
@@ -238,12 +238,12 @@ def _compared(
     predict: Predict,
     setting: Setting,
     found: dict[str, dict[int, Agreement]],
-    counts: list[NDArray[np.int64]],
+    counts: list[NDArray[np.int64]] | None,
 ) -> Steps:
     """Compare pair after pair.
 
     The agreement of each goes into `found`, and how often the model was wrong where it
-    was unsure into `counts`.
+    was unsure into `counts`, if that is asked for.
     """
     for number, pair in enumerate(pairs):
         yield Progress(number, len(pairs), "specimens", pair.name)
@@ -254,7 +254,7 @@ def _compared(
                 setting.spacings[pair.name],
                 setting.tolerance,
             )
-            if predicted.confidence is not None:
+            if counts is not None and predicted.confidence is not None:
                 sure = np.asarray(predicted.confidence)
                 counts.append(reliability(sure, predicted.planes, truth.planes))
                 del sure

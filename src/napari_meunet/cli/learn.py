@@ -20,7 +20,7 @@ from napari_meunet.export.export import require_absent
 from napari_meunet.labels.folder import labels_folder, scan_name
 from napari_meunet.network.card import BUNDLED
 from napari_meunet.progress import keeping
-from napari_meunet.training.output import MODEL_SUFFIX, candidate_path, state_path
+from napari_meunet.training.output import MODEL_SUFFIX, candidates
 from napari_meunet.training.specimens.scans import labelled_scans, open_pair
 
 if TYPE_CHECKING:
@@ -152,7 +152,6 @@ def _output(options: argparse.Namespace) -> Path:
 
 def _to_go_on(options: argparse.Namespace) -> str:
     """Say what an interruption has left."""
-    candidate = candidate_path(_output(options))
-    if candidate.exists() or state_path(candidate).exists():
+    if candidates(_output(options)):
         return "; run the same command to go on"
     return ""

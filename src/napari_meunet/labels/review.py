@@ -27,8 +27,7 @@ class ReviewItem:
     center
         The voxel in the middle of the block of which the model is least sure.
     expected_wrong
-        How many of its voxels have a wrong label, if the model is as often right as it
-        claims.
+        How many of its voxels have a wrong label, as far as the model has doubts.
     """
 
     index: Shape
@@ -74,17 +73,12 @@ class Review:
         self._shape = shape
         self._confidence = confidence
         self.calibration = calibration
-        wrong = wrong_by_doubt(calibration)
-        self.expected_wrong = expected_wrong(confidence, wrong)
-        self._sure_and_wrong = float(wrong[0]) * PLACE_EDGE**3
+        self.expected_wrong = expected_wrong(confidence, wrong_by_doubt(calibration))
 
     @property
     def doubtful(self) -> NDArray[np.bool]:
-        """Which places are worth a look: there, doubt expects a wrong voxel or more.
-
-        How often the model is wrong where it is sure says nothing of where that is.
-        """
-        return np.asarray(self.expected_wrong >= 1 + self._sure_and_wrong, bool)
+        """Which places are worth a look: a wrong voxel or more is expected there."""
+        return self.expected_wrong >= 1
 
     @property
     def queue(self) -> NDArray[np.intp]:
@@ -118,12 +112,16 @@ class Review:
 
 
 def wrong_by_doubt(calibration: Calibration | None) -> NDArray[np.float32]:
-    """Return the fraction of voxels that are wrong, for each doubt from 0 to 255."""
+    """Return the fraction of voxels that are wrong, for each doubt from 0 to 255.
+
+    It is 0 without doubt: how often the model is wrong where it is sure says nothing
+    of where that is.
+    """
     claimed = np.arange(256) / 255
     if calibration is None:
         return claimed.astype(np.float32)
     measured = np.interp(claimed, calibration.claimed, calibration.wrong)
-    return measured.astype(np.float32)
+    return np.asarray(measured - measured[0], np.float32)
 
 
 def expected_wrong(

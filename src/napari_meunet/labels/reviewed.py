@@ -44,10 +44,7 @@ class Reviewed:
 
     def any(self, box: Box) -> bool:
         """Tell whether a place that is marked reaches into a box."""
-        z, y, x = (
-            slice(part.start // PLACE_EDGE, -(-part.stop // PLACE_EDGE)) for part in box
-        )
-        return bool(self.places[z, y, x].any())
+        return bool(self.places[_places(box)].any())
 
     def mark(self, index: Shape, *, reviewed: bool = True) -> None:
         """Say that a person has looked at a place, or has not.
@@ -58,17 +55,28 @@ class Reviewed:
             If the folder cannot be written.
         """
         self.places[index] = reviewed
-        with writing(self._path.parent), replacing(self._path) as temporary:
-            temporary.write_bytes(self.places.tobytes())
+        self._write()
 
-    def forget(self) -> None:
-        """Forget what was looked at: the labels are about to change.
+    def forget(self, box: Box) -> None:
+        """Forget the places that reach into a box: its labels are about to change.
 
         Raises
         ------
         MeUNetError
             If the folder cannot be written.
         """
-        self.places[:] = False
-        with writing(self._path.parent):
-            self._path.unlink(missing_ok=True)
+        if self.any(box):
+            self.places[_places(box)] = False
+            self._write()
+
+    def _write(self) -> None:
+        with writing(self._path.parent), replacing(self._path) as temporary:
+            temporary.write_bytes(self.places.tobytes())
+
+
+def _places(box: Box) -> Box:
+    """Return the places that reach into a box."""
+    z, y, x = (
+        slice(part.start // PLACE_EDGE, -(-part.stop // PLACE_EDGE)) for part in box
+    )
+    return z, y, x

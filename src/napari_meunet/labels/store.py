@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from napari_meunet.atomic import put, writing
 from napari_meunet.config import Calibration, LabelClass, Shape
@@ -291,8 +291,8 @@ class LabelStore:
             Labels, uint8 ``(z, y, x)``.
         overwrite_corrected
             False leaves corrected voxels and reviewed places as they are. True writes
-            over them, and they are corrected no more, which the journal can undo; and
-            nothing counts as reviewed any more.
+            over them, and they are corrected no more, which the journal can undo; nor
+            do those places count as reviewed.
 
         Raises
         ------
@@ -302,9 +302,9 @@ class LabelStore:
             If the block is not uint8 or does not lie within the volume.
         """
         self._voxels.require_block(start, block)
-        z, y, x = box_at(start, block.shape)
-        if overwrite_corrected and self.reviewed.places.any():
-            self.reviewed.forget()
+        z, y, x = box = box_at(start, block.shape)
+        if overwrite_corrected:
+            self.reviewed.forget(box)
         for index, plane in enumerate(block, start=z.start):
             place = slice(index, index + 1), y, x
             # a plane at a time, so that a brush need not wait
@@ -364,8 +364,11 @@ class LabelStore:
         if self.confidence is None:
             return None
         measured = self.run_description.get("calibration")
-        calibration = measured and Calibration.model_validate(measured)
-        return Review(self.reviewed, self.shape, self.confidence, calibration or None)
+        try:
+            calibration = Calibration.model_validate(measured) if measured else None
+        except ValidationError:  # of another version
+            calibration = None
+        return Review(self.reviewed, self.shape, self.confidence, calibration)
 
     def require_scan(self, volume: Volume) -> None:
         """Refuse a scan that these labels do not belong to.
@@ -429,6 +432,9 @@ class LabelStore:
             self.journal.end_stroke()
             if run is None or run.key != key:
                 self._update(run=RunRecord(key=key, description=dict(description)))
+            elif run.description != description:  # what no label depends on
+                described = {"description": dict(description)}
+                self._update(run=run.model_copy(update=described))
 
     def forget_run(self) -> None:
         """Let the next run begin at the first plane, even if it is like the last one.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.labels.tools.windows import grown
-from napari_meunet.plugin.grey import grey_values
+from napari_meunet.plugin.scan import grey_values
 
 if TYPE_CHECKING:
     from napari_meunet.labels.store import LabelStore

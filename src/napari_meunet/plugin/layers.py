@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pint
@@ -37,6 +38,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 AXES = ("z", "y", "x")
 
 _VOLUME, _STORE = "meunet volume", "meunet labels"  # keys in a layer's metadata
+_volumes: "WeakKeyDictionary[Image, tuple[Any, Volume]]" = WeakKeyDictionary()
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +159,7 @@ def volume_of(layer: Image) -> "Volume":
         )
     volume = layer.metadata.get(_VOLUME)
     if volume is None or volume.shape != array.shape:
-        volume = _volume_at(layer.source.path, array)
+        volume = _remembered_volume(layer, array)
     spacing = spacing_of(layer.scale, layer.units)
     if volume.spacing is None and spacing is not None:
         return volume.with_spacing(spacing.zyx)
@@ -291,6 +293,16 @@ def _contrast_limits(volume: "Volume") -> tuple[float, float]:
         return intensity_range(volume, rule.low, rule.high)
     except MeUNetError:  # a constant volume is no reason not to show it
         return 0.0, 1.0
+
+
+def _remembered_volume(layer: Image, array: Any) -> "Volume":
+    """Return the volume of a layer of others: opened once, as long as its data stay."""
+    layer = getattr(layer, "__wrapped__", layer)  # docks are given a proxy
+    known = _volumes.get(layer)
+    if known is None or known[0] is not layer.data:
+        known = layer.data, _volume_at(layer.source.path, array)
+        _volumes[layer] = known
+    return known[1]
 
 
 def _volume_at(path: str | None, array: Any) -> "Volume":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
-from napari_meunet.plugin.layers import volume_of
+from napari_meunet.plugin.scan import scan_of
 from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.progress import Progress
 from napari_meunet.training.output import MODEL_SUFFIX
@@ -48,7 +48,8 @@ def new_model_path(folder: Path) -> Path:
 def learn_as_asked(lesson: Lesson) -> "Generator[Progress, None, Outcome]":
     """Let the model learn, and return what came of it.
 
-    Closing keeps the state, and the same lesson goes on with it.
+    Closing keeps the state, and the same lesson goes on with it if nothing was
+    corrected meanwhile.
 
     Raises
     ------
@@ -61,11 +62,10 @@ def learn_as_asked(lesson: Lesson) -> "Generator[Progress, None, Outcome]":
     from napari_meunet.network.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(lesson.model)
-    volume = volume_of(lesson.image)
     # a map of its own: the layer's one goes when the layer is removed
     with LabelStore.open(lesson.folder, writable=False) as store:
         steps = learn(
-            volume,
+            scan_of(lesson.image, store),
             store,
             checkpoint,
             learning_config(checkpoint.card),
@@ -89,9 +89,9 @@ def outcome_in_words(outcome: "Outcome", output: Path) -> str:
             "review more places, and try again."
         )
     return (
-        f"{figures} The new model is {output.name}: choose it in the Segment dock and "
-        "run again. What you have corrected stays, and the models before it stay in "
-        "the list."
+        f"{figures} The new model is {output.name}, beside the scan: choose it in the "
+        "Segment dock and run again. What you have corrected stays, and the models "
+        "before it stay in the list."
     )
 
 

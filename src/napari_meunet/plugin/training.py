@@ -196,6 +196,12 @@ def mark_as_empty(labels: Labels, z: int | None) -> None:
             f"planes are marked in labels (z, y, x) that can be painted on, got "
             f"{labels.name!r}; choose the labels layer that you paint"
         )
+    if getattr(data, "paintable", None) is not None:
+        raise MeUNetError(
+            "a plane is marked by a dot, which goes anywhere, got labels that are "
+            "painted on only where the scan has some grey values; switch that off in "
+            "the Correct dock"
+        )
     if z is None or z not in range(data.shape[0]):
         raise MeUNetError(
             "the plane to mark must be seen, got another view; show a z plane of the "

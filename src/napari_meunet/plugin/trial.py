@@ -9,9 +9,9 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_meunet.config import LabelClass, SegmentationConfig
-from napari_meunet.labels.box import Box, extent, intersection, within
-from napari_meunet.plugin.grey import grey_values
-from napari_meunet.plugin.layers import colormap, volume_of
+from napari_meunet.labels.box import Box, extent, within
+from napari_meunet.plugin.layers import colormap
+from napari_meunet.plugin.scan import grey_values, scan_of
 from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.progress import Progress
 
@@ -91,24 +91,16 @@ class Tried:
         shown.editable = False
         return shown
 
-    def side_by_side(self, seen: Box, axis: int) -> "SideBySide | None":
+    def side_by_side(self, part: Box, axis: int) -> "SideBySide":
         """Return a plane as the model had it, as it is and as it would be.
 
         Parameters
         ----------
-        seen
-            Voxels that are seen, one along `axis`.
+        part
+            Some of the box, one voxel along `axis`.
         axis
             Across which the plane lies.
-
-        Returns
-        -------
-        SideBySide or None
-            Of what is seen of the box; None if that is nothing.
         """
-        part = intersection(seen, self.box)
-        if part is None:
-            return None
         planes = (
             grey_values(self.volume, part),
             self.store.model[part],
@@ -119,17 +111,22 @@ class Tried:
         image, *labels = (
             np.array(np.take(plane, 0, axis)[::step, ::step]) for plane in planes
         )
-        return SideBySide(image, *labels)
+        down, right = (size for i, size in enumerate(self.store.voxel) if i != axis)
+        return SideBySide(image, *labels, tall=down / right)
 
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Arrays ``(rows, columns)`` of a plane: grey values from 0 to 1, and labels."""
+    """Arrays ``(rows, columns)`` of a plane: grey values from 0 to 1, and labels.
+
+    A voxel is so many times as `tall` as it is wide.
+    """
 
     image: NDArray[np.float32]
     model: NDArray[np.uint8]
     mine: NDArray[np.uint8]
     new: NDArray[np.uint8]
+    tall: float
 
 
 def _lighter(label: LabelClass) -> LabelClass:
@@ -159,7 +156,7 @@ def try_as_asked(trial: Trial) -> Generator[Progress, None, Tried]:
     from napari_meunet.network.checkpoint import load_checkpoint
 
     checkpoint, store = load_checkpoint(trial.model), trial.store
-    volume = volume_of(trial.image)
+    volume = scan_of(trial.image, store)
     store.require_scan(volume)
     store.require_classes(checkpoint.card.classes)
     how, parent = SegmentationConfig(), store.folder.parent

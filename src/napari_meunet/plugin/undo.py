@@ -46,6 +46,7 @@ def use_journal(layer: Labels, journal: "Journal") -> None:
     """
     layer.data.grouped = True
     layer.events.paint.connect(_end_stroke)
+    layer.events.labels_update.connect(_draw_what_is_there)
 
     def undo(layer: Labels) -> None:
         step(layer, journal, 1)
@@ -63,6 +64,12 @@ def _end_stroke(event: Any) -> None:
     labels = event.source.data  # which a person may have replaced
     if isinstance(labels, EditableLabels):
         labels.end_stroke(len(event.value))
+
+
+def _draw_what_is_there(event: Any) -> None:
+    """Draw the labels anew where not all is painted: napari draws what it asked for."""
+    if getattr(event.source.data, "paintable", None) is not None:
+        event.source.refresh(extent=False, thumbnail=False)
 
 
 def step(layer: Labels, journal: "Journal", n: int) -> None:

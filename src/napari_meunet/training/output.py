@@ -8,6 +8,8 @@ from napari_meunet.errors import MeUNetError
 
 MODEL_SUFFIX = ".safetensors"
 
+_CANDIDATE = ".candidate"
+
 
 def require_writable(output: Path) -> None:
     """Find out before hours of training whether the model can be written.
@@ -32,9 +34,26 @@ def state_path(output: Path) -> Path:
     return output.with_suffix(".unfinished.pt")
 
 
-def candidate_path(output: Path) -> Path:
-    """Return where a model lies until it has shown that it is better."""
-    return output.with_suffix(f".candidate{MODEL_SUFFIX}")
+def candidate_path(output: Path, key: str) -> Path:
+    """Return where a model lies until it has shown that it is better.
+
+    Parameters
+    ----------
+    output
+        Where it goes then.
+    key
+        Of the lesson that it comes from.
+    """
+    return output.with_suffix(f".{key}{_CANDIDATE}{MODEL_SUFFIX}")
+
+
+def candidates(output: Path) -> list[Path]:
+    """Return what lessons have left that were stopped: models, and states."""
+    return [
+        path
+        for path in output.parent.iterdir()
+        if path.name.startswith(f"{output.stem}.") and f"{_CANDIDATE}." in path.name
+    ]
 
 
 def log_path(output: Path) -> Path:

@@ -85,5 +85,7 @@ def _moved(part: slice | int, within: slice, n: int) -> slice | int:
     if not isinstance(part, slice):
         first: int = within.start
         return first + range(n)[part]
-    start, stop, _ = part.indices(n)
+    start, stop, step = part.indices(n)
+    if step != 1:
+        raise IndexError(f"a part is read in steps of 1, got {part}")
     return slice(within.start + start, within.start + max(start, stop))

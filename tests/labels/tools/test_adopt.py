@@ -26,3 +26,10 @@ def test_new_labels_count_in_their_box_and_the_one_asked_for(store, rng):
     expected[...] = old
     expected[2, 3, 4:8] = mine
     np.testing.assert_array_equal(store.labels, expected)
+
+
+def test_reviewed_places_stay(store):
+    store.reviewed.mark((0, 0, 0))
+    tool = Adopt(box_at((0, 0, 0), SHAPE), np.ones(SHAPE, np.uint8))
+    list(store.use(tool, box_at((0, 0, 0), SHAPE)))
+    assert not store.labels.any()

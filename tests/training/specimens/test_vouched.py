@@ -7,7 +7,7 @@ from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.training.specimens.vouched import CELL_EDGE, Vouched, cell_boxes
+from napari_meunet.training.specimens.vouched import CELL_EDGE, Vouched
 from napari_meunet.volume.volume import Volume
 
 SHAPE = (70, 100, 140)  # 2 x 2 x 3 cells
@@ -74,24 +74,59 @@ def test_cells_that_do_not_count_hold_no_labels(store):
     np.testing.assert_array_equal(known(store, counted), expected)
 
 
-def test_a_quarter_of_the_cells_is_held_out_and_the_rest_learned_from(store):
+def in_cells(cells):
+    """Return which voxels lie in some cells."""
+    spread = cells.repeat(CELL_EDGE, 0).repeat(CELL_EDGE, 1).repeat(CELL_EDGE, 2)
+    return spread[tuple(slice(n) for n in SHAPE)]
+
+
+def test_some_cells_are_held_out_and_the_rest_learned_from(store):
     for z, y, x in np.argwhere(ALL):
-        correct(
-            store, tuple(slice(i * CELL_EDGE, i * CELL_EDGE + 2) for i in (z, y, x))
-        )
+        starts = (i * CELL_EDGE for i in (z, y, x))
+        correct(store, tuple(slice(first, first + 2) for first in starts))
     vouched = Vouched.of(store)
     np.testing.assert_array_equal(vouched.cells(), ALL)
-    held = vouched.held_out(seed=4)
-    assert held.sum() == 3
-    assert (held != vouched.held_out(seed=5)).any()
-    in_boxes = np.zeros(SHAPE, bool)
-    for box in cell_boxes(held, SHAPE):
-        in_boxes[box] = True
-    np.testing.assert_array_equal(known(store, held), known(store) & in_boxes)
-    np.testing.assert_array_equal(known(store, ~held), known(store) & ~in_boxes)
+    cells, boxes = vouched.split(seed=4)
+    assert 0 < len(boxes) == np.count_nonzero(~cells) < ALL.size
+    assert (cells != vouched.split(seed=6)[0]).any()
+    measured = np.zeros(SHAPE, bool)
+    for box in boxes:
+        measured[box] = True
+    np.testing.assert_array_equal(measured, in_cells(~cells))
+    np.testing.assert_array_equal(known(store, cells), known(store) & in_cells(cells))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_cell_that_was_learned_from_is_held_out_later(store, seed):
+    learned = np.zeros_like(ALL)
+    order = np.random.default_rng(seed).permutation(np.argwhere(ALL))
+    for z, y, x in order:
+        starts = (i * CELL_EDGE for i in (z, y, x))
+        correct(store, tuple(slice(first, first + 2) for first in starts))
+        vouched = Vouched.of(store)
+        try:
+            cells, boxes = vouched.split(seed)
+        except MeUNetError:
+            continue
+        learned |= cells & vouched.cells()
+        for box in boxes:
+            assert not learned[tuple(part.start // CELL_EDGE for part in box)]
+    assert learned.any()
+
+
+def test_what_a_person_has_done_is_told_apart(store):
+    digests = {Vouched.of(store).digest()}
+    correct(store, np.s_[3:5, 70:90, 7:100])
+    digests.add(Vouched.of(store).digest())
+    correct(store, np.s_[3, 70, 7], label=1)
+    digests.add(Vouched.of(store).digest())
+    store.reviewed.mark((0, 0, 0))
+    digests.add(Vouched.of(store).digest())
+    assert len(digests) == 4
+    assert Vouched.of(store).digest() in digests
 
 
 def test_corrections_in_one_cell_cannot_be_measured_apart(store):
     correct(store, np.s_[:10, :10, :10])
     with pytest.raises(MeUNetError, match="two cubes of 64 voxels or more, got 1"):
-        Vouched.of(store).held_out(seed=0)
+        Vouched.of(store).split(seed=0)

@@ -13,7 +13,9 @@ from napari_meunet.progress import Progress, Steps
 
 @dataclass(frozen=True, eq=False)
 class Adopt:
-    """Sets voxels to new labels that a person has looked at; corrected ones stay.
+    """Sets voxels to new labels that a person has looked at.
+
+    Corrected ones stay, and so do places that were reviewed.
 
     Attributes
     ----------
@@ -36,6 +38,7 @@ class Adopt:
             if part is not None:
                 before = canvas.read(part)
                 new = self.labels[within(self.box, part)]
-                after = np.where(canvas.corrected(part), before, new)
+                stays = canvas.corrected(part) | canvas.reviewed(part)
+                after = np.where(stays, before, new)
                 canvas.write(part, before, after)
             yield Progress(done, len(planes), "planes")

@@ -85,6 +85,10 @@ class Canvas:
         """Return which voxels a person has set, anywhere in the volume."""
         return self.voxels.corrected.read(box)
 
+    def reviewed(self, box: Box) -> NDArray[np.bool]:
+        """Return which voxels lie in places that a person has found right."""
+        return self.voxels.reviewed.read(box)
+
     def write(
         self, box: Box, before: NDArray[np.uint8], after: NDArray[np.uint8]
     ) -> None:

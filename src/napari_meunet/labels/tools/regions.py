@@ -20,15 +20,16 @@ from scipy.ndimage import (
 from scipy.ndimage import label as islands_of
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box, extent, placed, within
+from napari_meunet.labels.box import Box, extent, intersection, placed, within
+from napari_meunet.labels.journal.history import PAINT
 from napari_meunet.labels.tools.canvas import Canvas, Size
 from napari_meunet.labels.tools.pieces import Mask
 from napari_meunet.labels.tools.windows import grown
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.volume.volume import Planes
 
-LARGEST_REGION = 2**25
-"""Voxels that are flooded at once: some 30 bytes each are taken."""
+LARGEST_REGION = 2**24
+"""Voxels that are flooded at once: some 80 bytes each are taken."""
 
 TOUCHING = np.ones((3, 3, 3), bool)
 """Voxels that share a corner hang together."""
@@ -41,10 +42,10 @@ EDGE_WIDTH = 1.0
 class Split:
     """Divides a label among the marks that a person has painted into it.
 
-    A mark is what a person has set to another label, where it touches the label. Each
-    island of the label with marks is divided among them where it is narrow. If all
-    marks in an island are of one label, a part of it that is thick and far from them
-    stays.
+    A mark is what a person has painted since the label was split last, where it was
+    the label before. Each island with marks is divided among them where it is narrow.
+    If all marks in an island are of one label, a part of it that is thick and far from
+    them stays.
 
     Attributes
     ----------
@@ -67,17 +68,16 @@ class Split:
         _require_small(canvas.box, self.name)
         labels = canvas.read(canvas.box)
         mine = labels == self.label
-        marks = np.where(canvas.corrected(canvas.box) & ~mine, labels, 0)
+        marks = self._marks(canvas, labels)
         islands, n_islands = islands_of(mine | (marks > 0), TOUCHING)
         done, n_split = 0, 0
         for done, part in enumerate(find_objects(islands), start=1):
             here = islands[part] == done
             seeds = np.where(here, marks[part], 0)
-            if seeds.any() and (here & mine[part]).any():
-                before = labels[part]
-                after = np.where(
-                    here & mine[part], self._divided(here, seeds, canvas), before
-                )
+            here_mine = here & mine[part]
+            if seeds.any() and here_mine.any():
+                before, divided = labels[part], self._divided(here, seeds, canvas)
+                after = np.where(here_mine, divided, before)
                 canvas.write(placed(canvas.box, part), before, after)
                 n_split += 1
             yield Progress(done, n_islands, "islands")
@@ -86,6 +86,26 @@ class Split:
                 f"to split label {self.label}, paint a mark of another label into each "
                 "part that shall become that one, got none that touches it; paint one"
             )
+
+    def _marks(self, canvas: Canvas, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what was painted into the label, 0 elsewhere.
+
+        What tools have changed is no mark, or the parts of an earlier split were.
+        """
+        marks = np.zeros_like(labels)
+        for stroke in reversed(canvas.journal.history.done):
+            if stroke.tool == self.name:
+                break
+            edits = canvas.journal.edits(stroke.places) if stroke.tool == PAINT else ()
+            for edit in edits:
+                both = intersection(canvas.box, edit.box)
+                if both is not None:
+                    painted = np.zeros(edit.changed.shape, bool)
+                    painted[edit.changed] = edit.before == self.label
+                    here = within(canvas.box, both)
+                    inside = painted[within(edit.box, both)]
+                    marks[here][inside] = labels[here][inside]
+        return np.where(marks == self.label, np.uint8(0), marks)
 
     def _divided(
         self, island: Mask, seeds: NDArray[np.uint8], canvas: Canvas
@@ -178,7 +198,11 @@ def _flooded(
     """Return the seed whose flood reaches each voxel of a mask first."""
     from skimage.segmentation import watershed  # slow, and here a worker waits
 
-    flooded: NDArray[np.int32] = watershed(heights, seeds, mask=mask)
+    # what hangs together by a corner is reached, too
+    connectivity = TOUCHING if mask is not None else 1
+    flooded: NDArray[np.int32] = watershed(
+        heights, seeds, mask=mask, connectivity=connectivity
+    )
     return flooded
 
 

@@ -8,9 +8,11 @@ from qtpy.QtWidgets import QGridLayout, QGroupBox, QLabel
 
 from napari_meunet.plugin.across import Across, planes_across
 from napari_meunet.plugin.jobs import Question
-from napari_meunet.plugin.layers import AXES, volume_of, writable_store_of
+from napari_meunet.plugin.layers import AXES, writable_store_of
+from napari_meunet.plugin.scan import scan_of
 from napari_meunet.plugin.view import shown_cut, voxel_at_mouse
 from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
+from napari_meunet.plugin.widgets.note import Note
 from napari_meunet.plugin.widgets.plane_picture import PlanePicture, numbered
 
 if TYPE_CHECKING:
@@ -41,10 +43,12 @@ class AcrossBox(QGroupBox):
         self._asked: object = None
         self._reading = Question(self)
         self._reading.answered.connect(self._show)
-        self._reading.failed.connect(lambda _: self._clear())
+        self._reading.failed.connect(self._fail)
         self.titles = [QLabel(alignment=Qt.AlignmentFlag.AlignHCenter) for _ in "12"]
         self.pictures = [PlanePicture(MEANING) for _ in "12"]
+        self.problem = Note()
         grid = QGridLayout(self)
+        grid.addWidget(self.problem, 2, 0, 1, 2)
         for row, parts in enumerate((self.titles, self.pictures)):
             for column, part in enumerate(parts):
                 grid.addWidget(part, row, column)
@@ -60,16 +64,19 @@ class AcrossBox(QGroupBox):
             return
         cut = shown_cut(self._viewer, layer)
         at = None if cut is None else voxel_at_mouse(self._viewer, layer, cut)
-        now = at, cut, store.journal.n_changes
+        now = at, cut, image.name, store.journal.n_changes
         if at is None or cut is None or now == self._asked or self._reading.open:
             return
         self._asked = now
-        self._reading.ask(lambda: planes_across(volume_of(image), store, at, cut.axis))
+        self._reading.ask(
+            lambda: planes_across(scan_of(image, store), store, at, cut.axis)
+        )
 
     def _show(self, planes: tuple[Across, Across]) -> None:
         store = writable_store_of(self._layers.layer)
         if store is None:
             return
+        self.problem.say("")
         for title, picture, plane in zip(
             self.titles, self.pictures, planes, strict=True
         ):
@@ -81,9 +88,18 @@ class AcrossBox(QGroupBox):
             drawn = np.zeros_like(labels)  # no outlines
             picture.show_plane(image, drawn, labels, store.classes, plane.tall)
 
+    def _fail(self, error: Exception) -> None:
+        """Say why there is nothing to see; the same is not asked again."""
+        self._hide_planes()
+        self.problem.warn(str(error))
+
     def _clear(self) -> None:
         self._asked = None
         self._reading.drop()
+        self._hide_planes()
+
+    def _hide_planes(self) -> None:
+        self.problem.say("")
         for title, picture in zip(self.titles, self.pictures, strict=True):
             title.clear()
             picture.clear()

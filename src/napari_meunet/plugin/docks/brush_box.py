@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QFormLayout, QGroupBox
 from superqt import QLabeledDoubleRangeSlider
 
-from napari_meunet.plugin.layers import volume_of, writable_store_of
+from napari_meunet.plugin.jobs import Question
+from napari_meunet.plugin.layers import writable_store_of
+from napari_meunet.plugin.scan import scan_of
 from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
 
 if TYPE_CHECKING:
     from napari_meunet.labels.box import Box
     from napari_meunet.labels.editable import EditableLabels
-    from napari_meunet.volume.volume import Planes
+    from napari_meunet.volume.volume import Volume
 
 
 class BrushBox(QGroupBox):
@@ -32,62 +34,64 @@ class BrushBox(QGroupBox):
         self.setChecked(False)
         self.setToolTip("brush, eraser, fill and polygon leave other voxels alone")
         self._layers, self._image = layers, image
+        self._scan: Volume | None = None
         self._limited: EditableLabels | None = None
+        self._opening = Question(self)
+        self._opening.answered.connect(self._take_scan)
+        self._opening.failed.connect(lambda _: self._take_scan(None))
         self.range = QLabeledDoubleRangeSlider()
         self.range.setToolTip("grey values of the scan that may be painted on")
         form = QFormLayout(self)
         form.addRow("Grey value", self.range)
-        self.toggled.connect(self.refresh)
-        self.range.valueChanged.connect(self.refresh)
-        image.changed.connect(self._take_image)
-        self._take_image()
-
-    def _take_image(self) -> None:
-        """Offer the grey values of the scan."""
-        image = self._image.layer
-        if image is not None:
-            low, high = image.contrast_limits_range
-            self.range.setRange(low, high)
-            self.range.setValue(tuple(image.contrast_limits))
+        self.toggled.connect(self._limit)
+        self.range.valueChanged.connect(self._limit)
+        image.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        """Let the labels that were chosen know what may be painted on."""
-        labels, planes = self._labels, self._planes
-        if self._limited is not None and self._limited is not labels:
-            self._limited.paintable = None
-        self._limited = labels
-        self.setEnabled(labels is not None and planes is not None)
-        if labels is not None:
-            limited = self.isChecked() and planes is not None
-            labels.paintable = self._within(planes) if limited else None
+        """Look at which scan and labels were chosen."""
+        self._take_scan(None)
+        self._opening.drop()
+        image, store = self._image.layer, writable_store_of(self._layers.layer)
+        if image is not None and store is not None:
+            self._opening.ask(scan_of, image, store)
 
     def release(self) -> None:
         """Let everything be painted on again."""
         self.setChecked(False)
 
+    def _take_scan(self, scan: "Volume | None") -> None:
+        """Offer the grey values of a scan; None if it is not that of the labels."""
+        self._scan = scan
+        self.setEnabled(scan is not None)
+        if scan is not None:
+            image = self._image.layer
+            self.range.setRange(*image.contrast_limits_range)
+            self.range.setValue(tuple(image.contrast_limits))
+        self._limit()
+
+    def _limit(self) -> None:
+        """Let the labels that were chosen know what may be painted on."""
+        labels = self._labels
+        if self._limited is not None and self._limited is not labels:
+            self._limited.paintable = None
+        self._limited = labels
+        if labels is not None:
+            limited = self.isChecked() and self._scan is not None
+            labels.paintable = self._within(self._scan) if limited else None
+
     @property
     def _labels(self) -> "EditableLabels | None":
         """The labels that people paint on."""
         layer = self._layers.layer
-        store = None if layer is None else writable_store_of(layer)
-        return None if store is None else layer.data
+        return None if writable_store_of(layer) is None else layer.data
 
-    @property
-    def _planes(self) -> "Planes | None":
-        """The scan of the labels."""
-        image, labels = self._image.layer, self._labels
-        if image is None or image.rgb or labels is None:
-            return None
-        planes = volume_of(image).planes
-        return planes if tuple(planes.shape) == labels.shape else None
-
-    def _within(self, planes: "Planes") -> "Callable[[Box], NDArray[np.bool]]":
+    def _within(self, scan: "Volume") -> "Callable[[Box], NDArray[np.bool]]":
         """Return what tells which voxels of a box have grey values in the range."""
         low, high = self.range.value()
 
         def within(box: "Box") -> NDArray[np.bool]:
-            grey = np.asarray(planes[box])
+            grey = np.asarray(scan.planes[box])
             return (grey >= low) & (grey <= high)
 
         return within

@@ -54,15 +54,19 @@ class ModelBox(QGroupBox):
         self.learn = QPushButton("Learn from my corrections")
         self.learn.setToolTip("takes some minutes; go on with your work meanwhile")
         self.row = JobRow()
-        self.row.cancel.setToolTip("stop; the next time it goes on where it was")
+        self.row.cancel.setToolTip(
+            "stop; the next time it goes on where it was, if you have corrected nothing"
+        )
         self.result = Note(ABOUT, muted=True)
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Model", self.model)
+        form.addRow(self.model.note)
         for part in (self.learn, self.row, self.result, self.trial):
             form.addRow(part)
         self.learn.clicked.connect(self.begin)
-        for changed in (self.image.changed, self.model.changed):
+        using = self.trial.using.changed
+        for changed in (self.image.changed, self.model.changed, using):
             changed.connect(self.refresh)
         self.refresh()
 
@@ -83,7 +87,6 @@ class ModelBox(QGroupBox):
         store = self._store
         if store is None or self._job is not None:
             return
-        store.flush()
         output = new_model_path(store.folder)
         lesson = Lesson(self.image.layer, store.folder, self.model.model, output)
         outcomes: list[Outcome] = []
@@ -98,10 +101,13 @@ class ModelBox(QGroupBox):
     def _end(self, ending: Ending, output: Path, outcomes: "list[Outcome]") -> None:
         self._job = None
         if ending is Ending.CANCELLED:
-            self.result.say("Stopped; press again to go on with it.")
+            self.result.say(
+                "Stopped; press again to go on with it, or to begin anew with what you "
+                "have corrected meanwhile."
+            )
         for outcome in outcomes:
             self.result.say(outcome_in_words(outcome, output))
             if outcome.is_better:
-                new_models.made.emit(str(output))
+                new_models.add(output)
                 self.model.model = output
         self.refresh()

@@ -16,7 +16,8 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
-from napari_meunet.plugin.layers import volume_of, writable_store_of
+from napari_meunet.plugin.layers import writable_store_of
+from napari_meunet.plugin.scan import scan_of
 from napari_meunet.plugin.tools import (
     COPY_BACK,
     COPY_NEXT,
@@ -214,7 +215,8 @@ class ToolsBox(QGroupBox):
         if offer.needs_scan and image is None:
             self.using.result.warn("Choose the scan first.")
             return
-        size, into, scan = self.size.value(), self.into.value(), partial(_planes, image)
+        size, into = self.size.value(), self.into.value()
+        scan = partial(_planes, image, store)
         aim = Aim(layer.selected_label, cut, size, into, scan)
         self.using.begin(layer, store, offer.make(aim), box)
 
@@ -232,6 +234,6 @@ class ToolsBox(QGroupBox):
         self.take_layer()
 
 
-def _planes(image: Layer) -> "Planes":
-    """Return the voxels of a scan; that may take a moment."""
-    return volume_of(image).planes
+def _planes(image: Layer, store: "LabelStore") -> "Planes":
+    """Return the voxels of the scan of labels; that may take a moment."""
+    return scan_of(image, store).planes

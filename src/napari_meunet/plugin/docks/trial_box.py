@@ -1,5 +1,6 @@
 """The part of the Correct dock that tries a model on what is in view."""
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels
@@ -13,9 +14,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_meunet.labels.box import intersection
+from napari_meunet.labels.box import extent, intersection
 from napari_meunet.labels.tools.adopt import Adopt
-from napari_meunet.plugin.jobs import Ending, Job
+from napari_meunet.plugin.jobs import Ending, Job, Question
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.tools import Where, box_of
 from napari_meunet.plugin.trial import Trial, Tried, try_as_asked
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
     import napari
 
     from napari_meunet.labels.store import LabelStore
+    from napari_meunet.plugin.trial import SideBySide
 
 PLANES_BESIDE = 8
+
+MOST_TRIED = 2**27
+"""Voxels: new labels are kept in memory."""
 
 
 class TrialBox(QWidget):
@@ -61,6 +66,8 @@ class TrialBox(QWidget):
         self._tried: Tried | None = None
         self._outlines: Labels | None = None
         self._shown: object = None
+        self._reading = Question(self)
+        self._reading.answered.connect(self._show)
         self._make_parts()
         self._lay_out()
         self.try_it.clicked.connect(self.begin)
@@ -80,7 +87,9 @@ class TrialBox(QWidget):
         self.where = QComboBox(toolTip="where the model's new labels shall count")
         self.where.addItems([place.value for place in Where])
         self.take = QPushButton("Take over")
-        self.take.setToolTip("what you have corrected stays; undo takes it back")
+        self.take.setToolTip(
+            "what you have corrected or reviewed stays; undo takes it back"
+        )
         self.dismiss = QPushButton("Dismiss")
         self.dismiss.setToolTip("forget what was tried; your labels stay as they are")
         self.using = ToolUse()
@@ -141,6 +150,11 @@ class TrialBox(QWidget):
         if box is None:
             self.result.warn("Show a plane of the labels in 2-D first.")
             return
+        if prod(extent(box)) > MOST_TRIED:
+            self.result.warn(
+                "Look nearer, or at fewer planes: that is too much to try."
+            )
+            return
         self.forget()
         trial = Trial(self._image.layer, store, self._model.model, box)
         found: list[Tried] = []
@@ -169,14 +183,23 @@ class TrialBox(QWidget):
         tried, cut = self._tried, self._cut if self._store else None
         if tried is None or cut is None:
             self._shown = None
+            self._reading.drop()
             self.comparison.show_planes(None, ())
             return
         seen = cut.of(seen_box(self._layers.layer, cut))
-        now = seen, tried.store.journal.n_changes
-        if now != self._shown:
-            self._shown = now
-            planes = tried.side_by_side(seen, cut.axis)
-            self.comparison.show_planes(planes, tried.store.classes)
+        part = intersection(seen, tried.box)
+        now = part, tried.store.journal.n_changes
+        if now == self._shown or self._reading.open:
+            return
+        self._shown = now
+        if part is None:
+            self.comparison.show_planes(None, ())
+        else:
+            self._reading.ask(tried.side_by_side, part, cut.axis)
+
+    def _show(self, planes: "SideBySide") -> None:
+        if self._tried is not None:
+            self.comparison.show_planes(planes, self._tried.store.classes)
 
     # taking over
 

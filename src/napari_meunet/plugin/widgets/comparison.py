@@ -45,5 +45,5 @@ class Comparison(QWidget):
             found = planes.model, planes.mine, planes.new
             for picture, labels in zip(self.pictures, found, strict=True):
                 labels = numbered(labels, classes)
-                picture.show_plane(planes.image, drawn, labels, classes)
+                picture.show_plane(planes.image, drawn, labels, classes, planes.tall)
         self.setVisible(planes is not None)

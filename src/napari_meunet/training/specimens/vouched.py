@@ -1,5 +1,6 @@
 """Labels that a person vouches for: what they have set, or looked at and left."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import CONFIDENCE_EDGE, Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box, box_at, indexed_box, spread
+from napari_meunet.labels.box import Box, box_at, extent, indexed_box, spread
 from napari_meunet.labels.corrected import Corrected
 from napari_meunet.labels.reviewed import PLACE_EDGE, Reviewed
 from napari_meunet.labels.store import LabelStore
@@ -21,10 +22,11 @@ CELL_EDGE = 64
 corrections are often of one mistake."""
 
 HELD_OUT = 1 / 4
-"""Of the cells with something that a person vouches for."""
+"""Of all cells, chosen by chance, whatever a person vouches for in them: none that was
+learned from once is held out later."""
 
-MOST_HELD_OUT = 8
-"""Cells; each is labelled twice to compare two models."""
+MOST_MEASURED = 8
+"""Cells of those held out; each is labelled twice to compare two models."""
 
 SURE = 242
 """Confidence of 0.95, 255 times: what the model then says is taken as known."""
@@ -56,7 +58,7 @@ class Vouched:
 
     @classmethod
     def of(cls, store: LabelStore) -> Self:
-        """Look at the labels of a folder, as they are now and as they change."""
+        """Look at the labels of a folder: marks of places are those of now."""
         return cls(
             store.labels,
             store.corrected,
@@ -78,26 +80,56 @@ class Vouched:
             cells[tuple(place)] = True
         return cells
 
-    def held_out(self, seed: int) -> NDArray[np.bool]:
-        """Return the cells to measure on, chosen by chance from `cells`.
+    def split(self, seed: int) -> tuple[NDArray[np.bool], list[Box]]:
+        """Return the cells to learn from, and the voxels of others to measure on.
+
+        Returns
+        -------
+        cells
+            Bool ``(z, y, x)``; in some of them there is something vouched for.
+        boxes
+            Cells with something vouched for that are held out, at most
+            `MOST_MEASURED`.
 
         Raises
         ------
         MeUNetError
-            If there are fewer than two.
+            If a person vouches for nothing in the ones or the others.
         """
-        cells = np.argwhere(self.cells())
-        if len(cells) < 2:
+        cells = self.cells()
+        chance = np.random.default_rng(seed).random(cells.shape)
+        held = chance < HELD_OUT
+        if cells.any() and not (cells & held).any():  # then the next one by chance
+            held |= chance == chance[cells].min()
+        if not (cells & ~held).any():
             raise MeUNetError(
                 "there must be corrections or reviewed places to learn from, and others"
                 f" apart from them to measure on, in two cubes of {CELL_EDGE} voxels or"
-                f" more, got {len(cells)}; correct a few more places"
+                f" more, got {np.count_nonzero(cells)}; correct a few more places"
             )
-        n = min(max(round(HELD_OUT * len(cells)), 1), MOST_HELD_OUT)
-        chosen = np.random.default_rng(seed).permutation(cells)[:n]
-        held = np.zeros([-(-size // CELL_EDGE) for size in self.shape], bool)
-        held[tuple(chosen.T)] = True
-        return held
+        starts = np.argwhere(cells & held)
+        order = np.argsort(chance[cells & held])[:MOST_MEASURED]
+        return ~held, [self._cell(*start) for start in starts[order].tolist()]
+
+    def _cell(self, z: int, y: int, x: int) -> Box:
+        """Return the voxels of a cell."""
+        depth, height, width = (
+            slice(i * CELL_EDGE, min((i + 1) * CELL_EDGE, n))
+            for i, n in zip((z, y, x), self.shape, strict=True)
+        )
+        return depth, height, width
+
+    def digest(self) -> str:
+        """Return a SHA-256 of what a person has set, and of the places reviewed."""
+        digest = hashlib.sha256(self.reviewed.places.tobytes())
+        depth, height, width = self.shape
+        for z in range(depth):
+            plane = box_at((z, 0, 0), (1, height, width))
+            if self.corrected.any(plane):
+                mine = self.corrected.read(plane)
+                digest.update(z.to_bytes(4) + np.packbits(mine).tobytes())
+                digest.update(self.labels[plane][mine].tobytes())
+        return digest.hexdigest()
 
     def volume(self, counted: NDArray[np.bool], *, sure: bool = False) -> Volume:
         """Return labels with `IGNORE` where nobody vouches for them.
@@ -110,21 +142,10 @@ class Vouched:
             Whether what the model was sure of counts, too.
         """
         confidence = self.confidence if sure else None
+        counted = counted if sure else counted & self.cells()
         return Volume.from_array(
             _VouchedPlanes(self, counted, confidence), self.spacing
         )
-
-
-def cell_boxes(cells: NDArray[np.bool], shape: Shape) -> list[Box]:
-    """Return the voxels of some cells in a volume of `shape`."""
-    starts = (np.argwhere(cells) * CELL_EDGE).tolist()
-    return [
-        box_at(
-            (z, y, x),
-            tuple(min(CELL_EDGE, n - i) for i, n in zip((z, y, x), shape, strict=True)),
-        )
-        for z, y, x in starts
-    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +168,19 @@ class _VouchedPlanes:
         box = indexed_box(index, self.shape)
         if box is None:
             raise IndexError(f"an index must be integers or slices, got {index}")
+        z, y, x = (slice(p.start // CELL_EDGE, -(-p.stop // CELL_EDGE)) for p in box)
+        if not self.counted[z, y, x].any():
+            return self._shaped(np.full(extent(box), IGNORE, np.uint8), index)
         known = self.of.corrected.read(box) | self.of.reviewed.read(box)
         if self.confidence is not None:
             known |= spread(self.confidence, CONFIDENCE_EDGE, box) >= SURE
         known &= spread(self.counted, CELL_EDGE, box)
         block = np.where(known, self.of.labels[box], np.uint8(IGNORE))
+        return self._shaped(block, index)
+
+    @staticmethod
+    def _shaped(block: NDArray[np.uint8], index: Any) -> NDArray[np.uint8]:
+        """Return a block of the shape that an index asks for."""
         parts = index if isinstance(index, tuple) else (index,)
         ints = tuple(i for i, part in enumerate(parts) if not isinstance(part, slice))
         return block.squeeze(ints)

@@ -25,9 +25,24 @@ from napari_meunet.plugin.widgets.note import Note
 
 
 class _NewModels(QObject):
-    """Tells every choice of models, in whatever dock, of those that were made."""
+    """Tells every choice of models, in whatever dock, of those that were made.
+
+    Attributes
+    ----------
+    paths
+        Of all that were made since the program began.
+    """
 
     made = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+
+    def add(self, path: Path) -> None:
+        """Offer a model that was made, now and in docks that are opened later."""
+        self.paths.append(str(path))
+        self.made.emit(str(path))
 
 
 new_models = _NewModels()
@@ -55,6 +70,8 @@ class ModelChoice(QWidget):
         self._read.answered.connect(self._show)
         self._read.failed.connect(self._show_problem)
         self._models.currentIndexChanged.connect(self._ask)
+        for path in new_models.paths:
+            self._offer(path)
         new_models.made.connect(self._offer)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
