@@ -149,6 +149,9 @@ def test_too_few_corrections_are_refused_before_work_starts(scan, checkpoint, tm
     folder = tmp_path / "empty.meunet"
     with LabelStore.create(folder, scan, checkpoint.card.classes) as store:
         output = tmp_path / "new.safetensors"
+        with pytest.raises(MeUNetError, match="run Segment with the preset 'exact'"):
+            next(learned(scan, store, checkpoint, output))
+        store.write_confidence((0, 0, 0), np.full((10, 16, 64), 128, np.uint8))
         with pytest.raises(MeUNetError, match="got 0; correct a few more places"):
             next(learned(scan, store, checkpoint, output))
 

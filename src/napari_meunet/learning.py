@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.atomic import writing
 from napari_meunet.config import SegmentationConfig, TrainingConfig
+from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.part import segment_part
 from napari_meunet.labels.box import Box
 from napari_meunet.labels.store import LabelStore
@@ -165,12 +166,20 @@ def learn(
     Raises
     ------
     MeUNetError
-        If there are too few corrections, or as `train` and `segment_part`.
+        If no model has said how sure it is of the labels, there are too few
+        corrections, or as `train` and `segment_part`.
     """
     require_writable(output)
     store.require_scan(volume)
     store.require_classes(checkpoint.card.classes)
     vouched = Vouched.of(store)
+    if vouched.confidence is None:
+        # corrections alone are of what was missed, and say nothing of the rest
+        raise MeUNetError(
+            "a model learns from corrections beside what it was sure of, got labels of "
+            "which no model has said how sure it is; run Segment with the preset "
+            "'exact' first, or train with 'meunet train'"
+        )
     cells, boxes = vouched.split(config.seed)
     known = vouched.volume(~cells, sure=True).planes
     truth = [(box, known[box]) for box in boxes]  # of now: a person may go on
@@ -179,9 +188,11 @@ def learn(
     candidate = candidate_path(output, key)
     _discard_others(output, candidate)
     if not candidate.exists():  # else it was stopped while it was measured
-        pairs: list[Pair] = [(volume, vouched.volume(cells)), *replay]
-        if vouched.confidence is not None:
-            pairs.append((volume, vouched.volume(cells, sure=True)))
+        pairs: list[Pair] = [
+            (volume, vouched.volume(cells)),
+            (volume, vouched.volume(cells, sure=True)),
+            *replay,
+        ]
         yield from _train(pairs, checkpoint, config, candidate, output, command)
     new = load_checkpoint(candidate)
     how = SegmentationConfig(

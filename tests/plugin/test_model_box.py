@@ -29,6 +29,7 @@ def voxels():
 
 @pytest.fixture
 def viewer(scan, store):
+    store.write_confidence((0, 0, 0), np.full((8, 8, 20), 128, np.uint8))
     viewer = ViewerModel()
     viewer.add_layer(Layer.create(*image_layer(open_volume(scan))))
     viewer.add_layer(Layer.create(*labels_layer(store)))
