@@ -124,7 +124,7 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     trial.dismiss.click()
 
     for x in (10, 70):  # in two cells
-        day.labels.paint((30, 20, x), 2)
+        day.labels.paint((30, 20, x), 2 if day.labels.data[30, 20, x] == 1 else 1)
     corrected = day.voxels
     assert "were wrong before" in day.learn()
     day.photograph("4 learned")
