@@ -93,6 +93,7 @@ class CorrectWidget(Dock):
                 column.addWidget(part)
         for box in (places, self.across, self.brush, self.tools, done, self.model):
             self.column.addWidget(box)
+        self.column.addStretch()
 
     def _connect(self) -> None:
         self.layer.changed.connect(self._take_layer)
