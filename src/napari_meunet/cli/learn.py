@@ -34,7 +34,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="let a model learn from what was corrected in a scan",
         description="Train a model further on the voxels that a person has corrected "
         "and the places they have reviewed. A quarter of them is held out, and only if "
-        "fewer of their voxels are wrong than before is the new model written; else "
+        "clearly fewer of their voxels are wrong is the new model written; else "
         "the exit code is 1. An interrupted training goes on when the same command is "
         "given again.",
     )
