@@ -130,13 +130,13 @@ def learn(
 ) -> Generator[Progress, None, Outcome]:
     """Train a model further on what a person has corrected, and compare the two.
 
-    It learns from the voxels that a person set and from the places that they reviewed,
-    which are labels; from what the model was sure of elsewhere in the scan, so that it
-    does not forget; and from `replay`. A quarter of the cells with corrections is held
-    out: there both models label the scan, and only if clearly fewer voxels are wrong
-    than before is the new one written. What the model was sure of counts there, too: else
-    a model that is different everywhere would win, as corrections lie where the first
-    one was wrong.
+    It learns from the voxels that a person set and from the places that they reviewed;
+    from what the model was sure of elsewhere in the scan, so that it does not forget;
+    and from `replay`. A quarter of the scan is held out, cell by cell: there both
+    models label what a person vouches for, and only if clearly fewer voxels are wrong
+    than before is the new one written. What the model was sure of counts there, too:
+    else a model that is different everywhere would win, as corrections lie where the
+    first one was wrong.
 
     Parameters
     ----------
