@@ -7,7 +7,7 @@ region at once.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,9 @@ from napari_meunet.labels.tools.canvas import Canvas, Size
 from napari_meunet.labels.tools.pieces import Mask
 from napari_meunet.labels.tools.windows import grown
 from napari_meunet.progress import Progress, Steps
-from napari_meunet.volume.volume import Planes
+
+if TYPE_CHECKING:
+    from napari_meunet.volume.volume import Planes
 
 LARGEST_REGION = 2**24
 """Voxels that are flooded at once: some 80 bytes each are taken."""
@@ -142,7 +144,7 @@ class Snap:
 
     label: int
     by: float
-    scan: Callable[[], Planes]
+    scan: "Callable[[], Planes]"
 
     name: ClassVar[str] = "snap"
 
