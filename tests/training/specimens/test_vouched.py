@@ -55,13 +55,13 @@ def test_places_that_a_person_has_reviewed_are_labels(store):
 
 
 def test_what_the_model_was_sure_of_counts_if_it_is_asked_for(store):
-    confidence = np.full((18, 25, 35), 241, np.uint8)
-    confidence[2, 3, 34] = 242
+    confidence = np.full((18, 25, 35), 242, np.uint8)
+    confidence[2, 3, 34] = 243
     store.write_confidence((0, 0, 0), confidence)
     assert not known(store).any()
     expected = np.zeros(SHAPE, bool)
     expected[8:12, 12:16, 136:140] = True
-    np.testing.assert_array_equal(known(store, sure=True), expected)
+    np.testing.assert_array_equal(known(store, sure=0.95), expected)
 
 
 def test_cells_that_do_not_count_hold_no_labels(store):

@@ -28,9 +28,6 @@ learned from once is held out later."""
 MOST_MEASURED = 8
 """Cells of those held out; each is labelled twice to compare two models."""
 
-SURE = 242
-"""Confidence of 0.95, 255 times: what the model then says is taken as known."""
-
 
 @dataclass(frozen=True, eq=False)
 class Vouched:
@@ -131,7 +128,7 @@ class Vouched:
                 digest.update(self.labels[plane][mine].tobytes())
         return digest.hexdigest()
 
-    def volume(self, counted: NDArray[np.bool], *, sure: bool = False) -> Volume:
+    def volume(self, counted: NDArray[np.bool], *, sure: float | None = None) -> Volume:
         """Return labels with `IGNORE` where nobody vouches for them.
 
         Parameters
@@ -139,12 +136,13 @@ class Vouched:
         counted
             Cells that count, bool ``(z, y, x)``; `IGNORE` in the others.
         sure
-            Whether what the model was sure of counts, too.
+            What the model has said with this confidence or more counts, too; None
+            takes nothing of it.
         """
-        confidence = self.confidence if sure else None
-        counted = counted if sure else counted & self.cells()
+        confidence = None if sure is None else self.confidence
+        counted = counted & self.cells() if sure is None else counted
         return Volume.from_array(
-            _VouchedPlanes(self, counted, confidence), self.spacing
+            _VouchedPlanes(self, counted, confidence, sure or 0), self.spacing
         )
 
 
@@ -155,6 +153,7 @@ class _VouchedPlanes:
     of: Vouched
     counted: NDArray[np.bool]
     confidence: LabelMap | None
+    sure: float
 
     @property
     def shape(self) -> Shape:
@@ -173,7 +172,7 @@ class _VouchedPlanes:
             return self._shaped(np.full(extent(box), IGNORE, np.uint8), index)
         known = self.of.corrected.read(box) | self.of.reviewed.read(box)
         if self.confidence is not None:
-            known |= spread(self.confidence, CONFIDENCE_EDGE, box) >= SURE
+            known |= spread(self.confidence, CONFIDENCE_EDGE, box) >= 255 * self.sure
         known &= spread(self.counted, CELL_EDGE, box)
         block = np.where(known, self.of.labels[box], np.uint8(IGNORE))
         return self._shaped(block, index)
