@@ -49,7 +49,8 @@ BATCH = 2
 
 REPLAYED = 0.6
 """Confidence from which labels of the model are learned from, beside those of a person.
-With 0.95, which leaves out most surfaces, these were free to move, and did."""
+0.95 leaves out most surfaces, which are then free to move: see
+benchmarks/correction."""
 
 SURE = 0.95
 """Confidence from which they count where two models are compared."""
@@ -187,8 +188,8 @@ def learn(
     require_writable(output)
     store.require_scan(volume)
     store.require_classes(checkpoint.card.classes)
-    vouched = Vouched.of(store)
-    if vouched.confidence is None:
+    vouched = Vouched(store)
+    if store.confidence is None:
         # corrections alone are of what was missed, and say nothing of the rest
         raise MeUNetError(
             "a model learns from corrections beside what it was sure of, got labels of "

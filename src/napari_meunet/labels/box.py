@@ -90,6 +90,12 @@ def mask_box(mask: NDArray[np.bool]) -> Box:
     return z, y, x
 
 
+def cubes_reached(box: Box, edge: int) -> Box:
+    """Return which cubes of `edge` voxels reach into a box."""
+    z, y, x = (slice(part.start // edge, -(-part.stop // edge)) for part in box)
+    return z, y, x
+
+
 def spread(cubes: NDArray[Any], edge: int, box: Box) -> NDArray[Any]:
     """Return what cubes of `edge` voxels ``(z, y, x)`` hold, for voxels of a box."""
     places = (np.arange(part.start, part.stop) // edge for part in box)

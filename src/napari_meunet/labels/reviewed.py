@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.atomic import replacing, writing
 from napari_meunet.config import Shape
-from napari_meunet.labels.box import Box, spread
+from napari_meunet.labels.box import Box, cubes_reached, spread
 
 PLACE_EDGE = 32
 """Voxels along the edge of a place: what a person sees at a glance."""
@@ -44,7 +44,7 @@ class Reviewed:
 
     def any(self, box: Box) -> bool:
         """Tell whether a place that is marked reaches into a box."""
-        return bool(self.places[_places(box)].any())
+        return bool(self.places[cubes_reached(box, PLACE_EDGE)].any())
 
     def mark(self, index: Shape, *, reviewed: bool = True) -> None:
         """Say that a person has looked at a place, or has not.
@@ -66,17 +66,9 @@ class Reviewed:
             If the folder cannot be written.
         """
         if self.any(box):
-            self.places[_places(box)] = False
+            self.places[cubes_reached(box, PLACE_EDGE)] = False
             self._write()
 
     def _write(self) -> None:
         with writing(self._path.parent), replacing(self._path) as temporary:
             temporary.write_bytes(self.places.tobytes())
-
-
-def _places(box: Box) -> Box:
-    """Return the places that reach into a box."""
-    z, y, x = (
-        slice(part.start // PLACE_EDGE, -(-part.stop // PLACE_EDGE)) for part in box
-    )
-    return z, y, x

@@ -40,9 +40,9 @@ class LabelStore:
 
     The model writes with `write`, a person through `editable`; both may do so at the
     same time. A person's voxels are corrected, and the model leaves them alone, as it
-    does places that a person has reviewed. What
-    was written survives the death of the process, and with `flush` that of the
-    machine. It is a context manager that closes itself.
+    does places that a person has reviewed. What was written survives the death of the
+    process, and with `flush` that of the machine. It is a context manager that closes
+    itself.
 
     Attributes
     ----------

@@ -31,7 +31,7 @@ def correct(store, box, label=2):
 
 def known(store, counted=ALL, **sure):
     """Return what is not `IGNORE`, plane by plane as trainings read it."""
-    planes = Vouched.of(store).volume(counted, **sure).planes
+    planes = Vouched(store).volume(counted, **sure).planes
     found = np.stack([planes[z] for z in range(SHAPE[0])])
     np.testing.assert_array_equal(found, planes[:])
     is_known = found != IGNORE
@@ -84,7 +84,7 @@ def test_some_cells_are_held_out_and_the_rest_learned_from(store):
     for z, y, x in np.argwhere(ALL):
         starts = (i * CELL_EDGE for i in (z, y, x))
         correct(store, tuple(slice(first, first + 2) for first in starts))
-    vouched = Vouched.of(store)
+    vouched = Vouched(store)
     np.testing.assert_array_equal(vouched.cells(), ALL)
     cells, boxes = vouched.split(seed=4)
     assert 0 < len(boxes) == np.count_nonzero(~cells) < ALL.size
@@ -103,7 +103,7 @@ def test_no_cell_that_was_learned_from_is_held_out_later(store, seed):
     for z, y, x in order:
         starts = (i * CELL_EDGE for i in (z, y, x))
         correct(store, tuple(slice(first, first + 2) for first in starts))
-        vouched = Vouched.of(store)
+        vouched = Vouched(store)
         try:
             cells, boxes = vouched.split(seed)
         except MeUNetError:
@@ -115,18 +115,18 @@ def test_no_cell_that_was_learned_from_is_held_out_later(store, seed):
 
 
 def test_what_a_person_has_done_is_told_apart(store):
-    digests = {Vouched.of(store).digest()}
+    digests = {Vouched(store).digest()}
     correct(store, np.s_[3:5, 70:90, 7:100])
-    digests.add(Vouched.of(store).digest())
+    digests.add(Vouched(store).digest())
     correct(store, np.s_[3, 70, 7], label=1)
-    digests.add(Vouched.of(store).digest())
+    digests.add(Vouched(store).digest())
     store.reviewed.mark((0, 0, 0))
-    digests.add(Vouched.of(store).digest())
+    digests.add(Vouched(store).digest())
     assert len(digests) == 4
-    assert Vouched.of(store).digest() in digests
+    assert Vouched(store).digest() in digests
 
 
 def test_corrections_in_one_cell_cannot_be_measured_apart(store):
     correct(store, np.s_[:10, :10, :10])
     with pytest.raises(MeUNetError, match="two cubes of 64 voxels or more, got 1"):
-        Vouched.of(store).split(seed=0)
+        Vouched(store).split(seed=0)

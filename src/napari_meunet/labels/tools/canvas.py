@@ -77,6 +77,13 @@ class Canvas:
         z, y, x = (n == 1 for n in extent(self.box))
         return z, y, x
 
+    @property
+    def sampling(self) -> Size:
+        """Size of a voxel; endless where the box is flat: a plane has no neighbours."""
+        sizes = zip(self.voxel, self.flat, strict=True)
+        z, y, x = (np.inf if flat else size for size, flat in sizes)
+        return z, y, x
+
     def read(self, box: Box) -> NDArray[np.uint8]:
         """Return a copy of labels, from anywhere in the volume."""
         return np.array(self.voxels.labels[box])

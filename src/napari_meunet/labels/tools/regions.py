@@ -22,7 +22,7 @@ from scipy.ndimage import label as islands_of
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, extent, intersection, placed, within
 from napari_meunet.labels.journal.history import PAINT
-from napari_meunet.labels.tools.canvas import Canvas, Size
+from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.labels.tools.pieces import Mask
 from napari_meunet.labels.tools.windows import grown
 from napari_meunet.progress import Progress, Steps
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_meunet.volume.volume import Planes
 
 LARGEST_REGION = 2**24
-"""Voxels that are flooded at once: some 80 bytes each are taken."""
+"""Voxels that are flooded at once: some 80 bytes each are taken, by count."""
 
 TOUCHING = np.ones((3, 3, 3), bool)
 """Voxels that share a corner hang together."""
@@ -157,7 +157,7 @@ class Snap:
             If the box is too large, or the distance less than a voxel.
         """
         _require_small(canvas.box, self.name)
-        finest = min(_sampling(canvas))
+        finest = min(canvas.sampling)
         if self.by < finest:
             raise MeUNetError(
                 f"to snap, a distance of at least one voxel ({finest:g}) must be given,"
@@ -216,15 +216,6 @@ def _require_small(box: Box, name: str) -> None:
         )
 
 
-def _sampling(canvas: Canvas) -> Size:
-    """Return the size of a voxel; in a plane, which has no neighbours, endless."""
-    z, y, x = (
-        np.inf if flat else size
-        for size, flat in zip(canvas.voxel, canvas.flat, strict=True)
-    )
-    return z, y, x
-
-
 def _distances(mask: Mask, canvas: Canvas) -> NDArray[np.float64]:
     """Return how far every voxel of a mask is from those beside it.
 
@@ -232,6 +223,5 @@ def _distances(mask: Mask, canvas: Canvas) -> NDArray[np.float64]:
     """
     if mask.all():
         return np.full(mask.shape, np.inf)
-    sampling = [size if np.isfinite(size) else 1.0 for size in canvas.voxel]
-    distances: NDArray[np.float64] = distance_transform_edt(mask, sampling=sampling)
+    distances: NDArray[np.float64] = distance_transform_edt(mask, sampling=canvas.voxel)
     return distances

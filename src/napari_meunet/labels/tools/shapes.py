@@ -66,9 +66,7 @@ class SurfaceTool(ABC):
         MeUNetError
             If `by` is less than a voxel, or more than `GREATEST_REACH`.
         """
-        sizes = zip(canvas.voxel, canvas.flat, strict=True)
-        z, y, x = (np.inf if flat else size for size, flat in sizes)
-        voxel = z, y, x  # a plane has no neighbours
+        voxel = canvas.sampling
         self._require_possible(voxel)
         reach = _voxels(self.by * self.reach, voxel)
         n_planes = canvas.box[0].stop - canvas.box[0].start

@@ -2,20 +2,26 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import CONFIDENCE_EDGE, Shape
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box, box_at, extent, indexed_box, spread
-from napari_meunet.labels.corrected import Corrected
-from napari_meunet.labels.reviewed import PLACE_EDGE, Reviewed
+from napari_meunet.labels.box import (
+    Box,
+    box_at,
+    cubes_reached,
+    extent,
+    indexed_box,
+    spread,
+)
+from napari_meunet.labels.reviewed import PLACE_EDGE
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.volume.volume import Spacing, Volume
+from napari_meunet.volume.volume import Volume
 
 CELL_EDGE = 64
 """Voxels along the edge of a cell, which is held out as a whole: neighbouring
@@ -35,45 +41,22 @@ class Vouched:
 
     Attributes
     ----------
-    labels
-        uint8 ``(z, y, x)``.
-    corrected
-        Voxels that a person set.
-    reviewed
-        Places that a person has found right.
-    confidence
-        How sure the model was of the others; None if it has not said it.
-    spacing
-        Of the voxels.
+    store
+        The folder. Of one that is open for reading, the places that count as reviewed
+        are those of when it was opened.
     """
 
-    labels: LabelMap
-    corrected: Corrected
-    reviewed: Reviewed
-    confidence: LabelMap | None
-    spacing: Spacing | None
-
-    @classmethod
-    def of(cls, store: LabelStore) -> Self:
-        """Look at the labels of a folder: marks of places are those of now."""
-        return cls(
-            store.labels,
-            store.corrected,
-            store.reviewed,
-            store.confidence,
-            store.spacing,
-        )
+    store: LabelStore
 
     @property
     def shape(self) -> Shape:
         """Voxels along (z, y, x)."""
-        z, y, x = self.labels.shape
-        return z, y, x
+        return self.store.shape
 
     def cells(self) -> NDArray[np.bool]:
         """Return which cells of `CELL_EDGE` voxels hold something vouched for."""
-        cells = self.corrected.cubes(CELL_EDGE)
-        for place in np.argwhere(self.reviewed.places) * PLACE_EDGE // CELL_EDGE:
+        cells = self.store.corrected.cubes(CELL_EDGE)
+        for place in np.argwhere(self.store.reviewed.places) * PLACE_EDGE // CELL_EDGE:
             cells[tuple(place)] = True
         return cells
 
@@ -118,14 +101,14 @@ class Vouched:
 
     def digest(self) -> str:
         """Return a SHA-256 of what a person has set, and of the places reviewed."""
-        digest = hashlib.sha256(self.reviewed.places.tobytes())
+        digest = hashlib.sha256(self.store.reviewed.places.tobytes())
         depth, height, width = self.shape
         for z in range(depth):
             plane = box_at((z, 0, 0), (1, height, width))
-            if self.corrected.any(plane):
-                mine = self.corrected.read(plane)
+            if self.store.corrected.any(plane):
+                mine = self.store.corrected.read(plane)
                 digest.update(z.to_bytes(4) + np.packbits(mine).tobytes())
-                digest.update(self.labels[plane][mine].tobytes())
+                digest.update(self.store.labels[plane][mine].tobytes())
         return digest.hexdigest()
 
     def volume(self, counted: NDArray[np.bool], *, sure: float | None = None) -> Volume:
@@ -139,10 +122,10 @@ class Vouched:
             What the model has said with this confidence or more counts, too; None
             takes nothing of it.
         """
-        confidence = None if sure is None else self.confidence
+        confidence = None if sure is None else self.store.confidence
         counted = counted & self.cells() if sure is None else counted
         return Volume.from_array(
-            _VouchedPlanes(self, counted, confidence, sure or 0), self.spacing
+            _VouchedPlanes(self, counted, confidence, sure or 0), self.store.spacing
         )
 
 
@@ -167,14 +150,13 @@ class _VouchedPlanes:
         box = indexed_box(index, self.shape)
         if box is None:
             raise IndexError(f"an index must be integers or slices, got {index}")
-        z, y, x = (slice(p.start // CELL_EDGE, -(-p.stop // CELL_EDGE)) for p in box)
-        if not self.counted[z, y, x].any():
+        if not self.counted[cubes_reached(box, CELL_EDGE)].any():
             return self._shaped(np.full(extent(box), IGNORE, np.uint8), index)
-        known = self.of.corrected.read(box) | self.of.reviewed.read(box)
+        known = self.of.store.corrected.read(box) | self.of.store.reviewed.read(box)
         if self.confidence is not None:
             known |= spread(self.confidence, CONFIDENCE_EDGE, box) >= 255 * self.sure
         known &= spread(self.counted, CELL_EDGE, box)
-        block = np.where(known, self.of.labels[box], np.uint8(IGNORE))
+        block = np.where(known, self.of.store.labels[box], np.uint8(IGNORE))
         return self._shaped(block, index)
 
     @staticmethod
