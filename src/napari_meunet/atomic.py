@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import os
 import shutil
 import sys
@@ -12,6 +13,10 @@ from napari_meunet.errors import MeUNetError
 
 PATIENCE = 2.0 if sys.platform == "win32" else 0.0
 """Seconds to wait for a file that another program reads."""
+
+
+KNOWS_NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP)
+"""Errors of file systems, some of them on networks, that sync files alone."""
 
 
 @contextmanager
@@ -39,8 +44,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def put(new: Path, path: Path) -> None:
     """Give a file or folder another name; a file that has it is replaced.
 
-    On Windows, whoever reads a file keeps others from that. Virus scanners do so for
-    moments; they are waited for.
+    The name is on the disk when this returns. On Windows, whoever reads a file keeps
+    others from that. Virus scanners do so for moments; they are waited for.
     """
     last = time.monotonic() + PATIENCE
     while True:
@@ -51,6 +56,7 @@ def put(new: Path, path: Path) -> None:
                 raise
             time.sleep(PATIENCE / 40)
         else:
+            sync_names(path.parent)
             return
 
 
@@ -77,6 +83,23 @@ def flush_to_disk(path: Path) -> None:
     """Return when all that was written to a file, or into its map, is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def sync_names(folder: Path) -> None:
+    """Return when the disk knows which files a folder holds.
+
+    A file that was flushed is not found after a power cut if its name was not.
+    """
+    if sys.platform == "win32":  # which opens no folders, and notes names at once
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in KNOWS_NO_FOLDERS:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _replace_folder(path: Path, new: Path) -> None:

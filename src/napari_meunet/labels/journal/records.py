@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from napari_meunet.atomic import put, replacing, writing
+from napari_meunet.atomic import put, replacing, sync_names, writing
 from napari_meunet.errors import MeUNetError
 
 MAGIC = b"meunet journal 1"
@@ -123,6 +123,8 @@ class RecordFile:
         if self._path.stat().st_size < len(MAGIC):
             self._file.truncate(0)
             self._write(MAGIC)
+            self.sync()
+            sync_names(self._path.parent)
         for place, payload in self:
             self._end = place + _FRAME.size + len(payload)
         self._file.truncate(self._end)
