@@ -1,3 +1,7 @@
+import errno
+import os
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -66,6 +70,28 @@ def test_a_folder_that_cannot_be_replaced_is_kept(tmp_path, monkeypatch):
         temporary.mkdir()
     assert list(tmp_path.iterdir()) == [path]
     assert [child.name for child in path.iterdir()] == ["old"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="opens no folders")
+@pytest.mark.parametrize("number", [errno.EIO, errno.EINVAL, errno.EACCES])
+def test_a_folder_is_kept_whole_when_its_name_cannot_be_synced(
+    tmp_path, monkeypatch, number
+):
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    (path / "old").touch()
+
+    def failing(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    failed = nullcontext()
+    if number == errno.EIO:  # the others say that there is nothing to sync
+        failed = pytest.raises(OSError, match="error")
+    with failed, replacing(path) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert [child.name for child in path.iterdir()] == ["new"]
 
 
 def test_a_file_takes_the_place_of_a_folder(tmp_path):

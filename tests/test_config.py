@@ -27,11 +27,12 @@ def test_a_config_survives_json(config):
     assert SegmentationConfig.from_json(config.model_dump_json()) == config
 
 
-def test_windows_leave_no_air_out():
-    assert SegmentationConfig.checked(skip_air=True).skip_air
-    message = "^skip_air goes with the preset 'exact' alone, got 'paper'$"
+@pytest.mark.parametrize("name", ["skip_air", "average"])
+def test_windows_are_those_that_were_published(name):
+    assert getattr(SegmentationConfig.checked(**{name: True}), name)
+    message = f"^{name} goes with the preset 'exact' alone, got 'paper'$"
     with pytest.raises(MeUNetError, match=message):
-        SegmentationConfig.checked(skip_air=True, preset="paper")
+        SegmentationConfig.checked(preset="paper", **{name: True})
 
 
 @pytest.mark.parametrize(

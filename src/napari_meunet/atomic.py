@@ -15,8 +15,9 @@ PATIENCE = 2.0 if sys.platform == "win32" else 0.0
 """Seconds to wait for a file that another program reads."""
 
 
-KNOWS_NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP)
-"""Errors of file systems, some of them on networks, that sync files alone."""
+KNOWS_NO_FOLDERS = (errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOTSUP)
+"""Errors where folders cannot be synced: on some file systems, mostly on networks, and
+without the right to read the folder."""
 
 
 @contextmanager
@@ -25,7 +26,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The temporary name lies in the same folder and keeps the suffixes of `path`, so
     that writers which look at them still work. If the block raises, or is
-    cancelled, the temporary file or folder is removed and `path` is as it was.
+    cancelled, the temporary file or folder is removed and `path` is as it was. Only a
+    disk that fails while it notes the new name may leave the new content there.
     """
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
     _remove(temporary)
@@ -44,8 +46,17 @@ def replacing(path: Path) -> Iterator[Path]:
 def put(new: Path, path: Path) -> None:
     """Give a file or folder another name; a file that has it is replaced.
 
-    The name is on the disk when this returns. On Windows, whoever reads a file keeps
-    others from that. Virus scanners do so for moments; they are waited for.
+    The name is on the disk when this returns, where `sync_names` can see to it.
+    """
+    _rename(new, path)
+    sync_names(path.parent)
+
+
+def _rename(new: Path, path: Path) -> None:
+    """Give a file or folder another name.
+
+    On Windows, whoever reads a file keeps others from that. Virus scanners do so for
+    moments; they are waited for.
     """
     last = time.monotonic() + PATIENCE
     while True:
@@ -56,7 +67,6 @@ def put(new: Path, path: Path) -> None:
                 raise
             time.sleep(PATIENCE / 40)
         else:
-            sync_names(path.parent)
             return
 
 
@@ -88,31 +98,39 @@ def flush_to_disk(path: Path) -> None:
 def sync_names(folder: Path) -> None:
     """Return when the disk knows which files a folder holds.
 
-    A file that was flushed is not found after a power cut if its name was not.
+    A file that was flushed is not found after a power cut if its name was not. Windows
+    offers no way to ask for it.
+
+    Raises
+    ------
+    OSError
+        If the disk fails.
     """
-    if sys.platform == "win32":  # which opens no folders, and notes names at once
+    if sys.platform == "win32":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in KNOWS_NO_FOLDERS:
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _replace_folder(path: Path, new: Path) -> None:
     """Put `new` at `path`; what lay there is removed last, or put back."""
     old = path.with_name(f".replaced-{os.getpid()}-{path.name}")
     if path.exists():
-        put(path, old)
+        _rename(path, old)
     try:
-        put(new, path)
+        _rename(new, path)
     except OSError:
         if old.exists():
-            put(old, path)
+            _rename(old, path)
         raise
+    sync_names(path.parent)
     _remove(old)
 
 

@@ -133,6 +133,10 @@ class SegmentationConfig(Frozen):
         Whether only a box around what is brighter than air is computed, and all beyond
         it is background; for the exact preset. A declared approximation, see
         `napari_meunet.volume.air`.
+    average
+        Whether labels come from the mean of what the network says of the scan and of
+        the same flipped, in all ways that it learned to label alike, up to 8, see
+        `napari_meunet.network.orientations`; for the exact preset.
     exact_halo
         Whether columns overlap so far that the labels do not depend on how the
         section is cut. False lets them overlap by 48 voxels, a declared approximation
@@ -149,13 +153,17 @@ class SegmentationConfig(Frozen):
     columns: tuple[PositiveInt, PositiveInt] | None = None
     resolution: Literal["model", "scan"] = "model"
     skip_air: bool = False
+    average: bool = False
     exact_halo: bool = True
     overwrite_corrected: bool = False
 
     @model_validator(mode="after")
-    def _windows_cover_everything(self) -> Self:
-        if self.preset == "paper" and self.skip_air:
-            raise ValueError("skip_air goes with the preset 'exact' alone, got 'paper'")
+    def _windows_are_as_published(self) -> Self:
+        for name in ("skip_air", "average"):
+            if self.preset == "paper" and getattr(self, name):
+                raise ValueError(
+                    f"{name} goes with the preset 'exact' alone, got 'paper'"
+                )
         return self
 
 

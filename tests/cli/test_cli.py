@@ -11,7 +11,7 @@ import torch
 import zarr
 
 from napari_meunet.cli import main
-from napari_meunet.config import LabelClass
+from napari_meunet.config import LabelClass, TrainingConfig
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import (
     SpacingRange,
@@ -257,6 +257,30 @@ def test_a_finer_scan_is_shown_at_the_resolution_of_the_model(
     assert "its labels may be poor" in other  # and it is another run
     with LabelStore.open(tmp_path / "scan.meunet") as store:
         assert store.shape == tifffile.imread(scan).shape
+
+
+def test_the_mean_over_flipped_scans_is_another_run(scan, model, tmp_path, capsys):
+    checkpoint = load_checkpoint(model)
+    learned = TrainingRecord(
+        specimens=("one",),
+        config=TrainingConfig().model_dump(mode="json"),
+        versions={},
+        device="cpu",
+        seconds=1,
+    )
+    card = checkpoint.card.model_copy(update={"training": (learned,)})
+    save_checkpoint(replace(checkpoint, card=card), model)
+    command = "segment", scan, "--model", model, "--spacing", 12, 3, 2
+    assert said(capsys, *command) == []
+    assert said(capsys, *command, "--average") == []  # it is not called complete
+    with LabelStore.open(tmp_path / "scan.meunet") as store:
+        assert len(store.run_description["flips"]) == 8
+
+
+def test_a_model_that_learned_no_flips_is_not_averaged(scan, model, tmp_path, capsys):
+    error = mistake(capsys, "segment", scan, "--model", model, "--average")
+    assert "'tiny', which learned none" in error
+    assert not (tmp_path / "scan.meunet").exists()
 
 
 def test_a_spacing_that_was_given_once_is_known_from_then_on(scan, model, capsys):

@@ -282,6 +282,9 @@ def test_mistakes_are_one_line_before_the_work(folders, flies, model, tmp_path, 
     assert "got 'none'" in mistake(capsys, flies, "--model", "none")
     record = ("--record", "flies")
     assert "got None" in mistake(capsys, truth, predicted, *record)
+    tiny = ("--model", model, "--average")
+    assert "'tiny', which does not say" in mistake(capsys, flies, *tiny)
+    assert "--record with --average; leave" in mistake(capsys, flies, *tiny, *record)
     bundled = ("--model", "fly-phantom")
     assert "got 'fly-phantom'" in mistake(capsys, flies, *bundled, *record)
     single = truth / "a_labels.tif"

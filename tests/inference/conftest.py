@@ -46,6 +46,11 @@ def true_probabilities():
     return whole_volume_probabilities
 
 
+@pytest.fixture(scope="session")
+def true_logits():
+    return _whole_volume_logits
+
+
 @pytest.fixture
 def watch():
     return Watch()
@@ -128,12 +133,14 @@ def whole_volume_probabilities(checkpoint, voxels, limits):
     return logits.softmax(0).float()
 
 
-def _whole_volume_logits(checkpoint, voxels, limits):
+def _whole_volume_logits(checkpoint, voxels, limits, flips=()):
+    """Return ``(n_classes, z, y, x)``, float64, of the mirror image, flipped back."""
     image = scaled(torch.from_numpy(voxels.astype(np.float32)), limits).double()
     padding = [n for size in reversed(image.shape) for n in (0, -size % 16)]
     padded = nn.functional.pad(image, padding)
     with torch.inference_mode():
-        return checkpoint.build().double()(padded[None, None])[0]
+        logits = checkpoint.build().double()(padded[None, None].flip(flips))
+    return logits.flip(flips)[0]
 
 
 class Watch(TorchDispatchMode):

@@ -26,7 +26,7 @@ def random_voxels(shape, seed=0):
 
 
 def executor(checkpoint, voxels, factors, slab=16, planes=None, dtype=torch.double):
-    weights = FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype)
+    weights = (FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype),)
     images = Images(reduced(Volume.from_array(voxels), factors), LIMITS, planes)
     schedule = schedule_of(checkpoint.card.network)
     grid = Grid(voxels.shape, factors)

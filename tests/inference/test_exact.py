@@ -23,7 +23,7 @@ def random_voxels(shape, seed=0):
 def executor(
     checkpoint, voxels, *, slab=16, band=10**5, dtype=torch.double, planes=None
 ):
-    weights = FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype)
+    weights = (FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype),)
     images = Images(Volume.from_array(voxels), LIMITS, planes)
     grid = Grid(voxels.shape)
     schedule = schedule_of(checkpoint.card.network)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_meunet.config import SegmentationConfig
+from napari_meunet.config import SegmentationConfig, TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.part import segment_part, with_surroundings
 from napari_meunet.inference.segment import segment
-from napari_meunet.network.card import SpacingRange
+from napari_meunet.network.card import SpacingRange, TrainingRecord
 from napari_meunet.progress import returned
 from napari_meunet.volume.volume import Spacing, Volume
 
@@ -37,8 +37,8 @@ def as_box(place, shape):
     return z, y, x
 
 
-def whole_labels(volume, checkpoint, labels):
-    list(segment(volume, checkpoint, CONFIG, labels))
+def whole_labels(volume, checkpoint, labels, config=CONFIG):
+    list(segment(volume, checkpoint, config, labels))
     return labels.labels
 
 
@@ -63,6 +63,25 @@ def test_a_scan_that_is_shown_at_a_lower_resolution(checkpoint, memory_labels):
     expected = whole_labels(volume, checkpoint, memory_labels(shape))[box]
     found = returned(segment_part(volume, checkpoint, CONFIG, box))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_part_is_averaged_as_the_whole_is(checkpoint, memory_labels):
+    record = TrainingRecord(
+        specimens=("one",),
+        config=TrainingConfig(mirror=False, turn="about_z").model_dump(mode="json"),
+        versions={},
+        device="cpu",
+        seconds=1,
+    )
+    card = checkpoint.card.model_copy(update={"training": (record,)})
+    checkpoint, shape = replace(checkpoint, card=card), (20, 20, 450)
+    volume, box = scan_of(shape), as_box(PLACES[shape], shape)
+    config = CONFIG.model_copy(update={"average": True})
+    whole = whole_labels(volume, checkpoint, memory_labels(shape), config)[box]
+    found = returned(segment_part(volume, checkpoint, config, box))
+    np.testing.assert_array_equal(found, whole)
+    once = returned(segment_part(volume, checkpoint, CONFIG, box))
+    assert (found != once).any()
 
 
 def test_half_the_surroundings_are_read_where_that_is_enough(checkpoint):

@@ -49,11 +49,18 @@ def network(fusion="post"):
     )
 
 
-def planned(shape=FLY, machine=LAPTOP, dtype=UINT8, fusion="post", box=None, **config):
+def planned(
+    shape=FLY,
+    machine=LAPTOP,
+    dtype=UINT8,
+    fusion="post",
+    box=None,
+    flips=((),),
+    **config,
+):
     volume = Volume.from_array(np.broadcast_to(np.zeros((), dtype), shape))
-    return plan_segmentation(
-        volume, network(fusion), SegmentationConfig(**config), machine, box
-    )
+    config = SegmentationConfig(**config)
+    return plan_segmentation(volume, network(fusion), config, machine, box, flips=flips)
 
 
 def test_a_fly_is_done_in_whole_planes_within_4_gb_in_any_precision():
@@ -104,6 +111,21 @@ def test_a_reduced_scan_takes_less_of_everything_and_the_plan_says_so():
     box = (80, 201), (0, 118), (16, 60)
     plan = plan_segmentation(seen, network(), SegmentationConfig(), LAPTOP, box, grid)
     assert "planes 320 to 832, rows 0 to 470, columns 64 to 256, beyond" in str(plan)
+
+
+def test_a_mean_takes_so_many_times_the_work_and_most_of_the_memory():
+    flips = (), (-3,), (-2,), (-1,)
+    (once, mean) = (
+        planned((256, 256, 256), GPU, flips=each, columns=(1, 1), slab=16)
+        for each in (flips[:1], flips)
+    )
+    assert mean.seconds == pytest.approx(4 * once.seconds)
+    assert once.host_bytes == mean.host_bytes
+    assert 2 * once.device_bytes < mean.device_bytes < 4 * once.device_bytes
+    assert "the mean of the scan and 3 flipped ones" in str(mean)
+    assert "mean" not in str(once)
+    with pytest.raises(MeUNetError, match="segment without averaging, allow more"):
+        planned((256, 256, 256), GPU, flips=flips, memory=10**7)
 
 
 def test_a_box_is_made_larger_until_it_begins_at_multiples_of_16():

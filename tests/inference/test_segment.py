@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_meunet.config import SegmentationConfig
+from napari_meunet.config import Calibration, SegmentationConfig, TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference import segment as room
 from napari_meunet.inference.machine import Machine
@@ -20,7 +20,7 @@ from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.inference.target import RunRecord
 from napari_meunet.inference.tiles import Grid
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.network.card import SpacingRange
+from napari_meunet.network.card import SpacingRange, TrainingRecord
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.reduced import reduced
 from napari_meunet.volume.volume import Spacing, Volume
@@ -195,7 +195,10 @@ def test_what_a_run_before_reductions_has_finished_stays_finished(
     run(voxels, checkpoint, labels)
     record = dict(labels.run_description)
     assert record.pop("factors") == [1, 1, 1]
-    text = RunRecord(**record).model_dump_json(exclude={"factors", "calibration"})
+    assert record.pop("flips") == [[]]
+    text = RunRecord(**record).model_dump_json(
+        exclude={"factors", "flips", "calibration"}
+    )
     labels.run_description = record
     labels._key = hashlib.sha256(text.encode()).hexdigest()
     assert len(run(voxels, checkpoint, labels)) == 1
@@ -211,6 +214,100 @@ def test_every_voxel_is_shown_if_that_is_asked(
     assert "seen as one" not in first.message
     run(voxels, model, plain, **asked)  # its spacing is not known
     np.testing.assert_array_equal(fine.labels, plain.labels)
+
+
+def a_model_of_half_turns(checkpoint):
+    config = TrainingConfig(mirror=False, turn="any").model_dump(mode="json")
+    record = TrainingRecord(
+        specimens=("one",), config=config, versions={}, device="cpu", seconds=1
+    )
+    measured = Calibration(claimed=(0.0, 1.0), wrong=(0.0, 0.5), n_scans=1)
+    known = {"training": (record,), "calibration": measured}
+    return replace(checkpoint, card=checkpoint.card.model_copy(update=known))
+
+
+def test_labels_are_those_of_the_mean_over_flipped_scans(
+    checkpoint, voxels, memory_labels, true_logits
+):
+    model = a_model_of_half_turns(checkpoint)
+    labels, plain = memory_labels(SHAPE), memory_labels(SHAPE)
+    first, *_ = run(voxels, model, labels, average=True)
+    assert "the mean of the scan and 3 flipped ones" in first.message
+    logits = sum(
+        true_logits(checkpoint, voxels, limits_of(voxels), flips)
+        for flips in ((), (-3, -2), (-3, -1), (-2, -1))
+    )
+    z, y, x = SHAPE
+    expected = logits.argmax(0)[:z, :y, :x].numpy()
+    assert (labels.labels != expected).mean() < 1e-4  # ties, as fp32 rounds them
+    assert (labels.times_written == 1).all()
+    sure = (logits / 4).softmax(0).amax(0)
+    blocks = functional.avg_pool3d(sure[None, None], 4)[0, 0].numpy()
+    blocks = blocks[tuple(slice(n) for n in labels.confidence.shape)]
+    np.testing.assert_allclose(labels.confidence, 255 * blocks, atol=0.51)
+    assert labels.run_description["calibration"] is None
+    run(voxels, model, plain)
+    assert plain.run_description["calibration"] is not None
+    assert (labels.labels != plain.labels).mean() > 0.01
+
+
+def test_a_mean_that_is_taken_up_is_that_of_one_go(checkpoint, voxels, memory_labels):
+    model = a_model_of_half_turns(checkpoint)
+    whole, stopped = memory_labels(SHAPE), memory_labels(SHAPE)
+    run(voxels, model, whole, average=True)
+    config = SegmentationConfig(**CPU, average=True)
+    with closing(segment(Volume.from_array(voxels), model, config, stopped)) as steps:
+        while next(steps).done == 0:
+            pass
+    assert 0 < stopped.finished_planes("y0-33,x0-30") < 70
+    run(voxels, model, stopped, average=True)
+    np.testing.assert_array_equal(stopped.labels, whole.labels)
+    assert (stopped.times_written == 1).all()
+    assert len(run(voxels, model, stopped)) > 1  # without the mean it is another run
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_a_mean_turns_with_the_scan(checkpoint, memory_labels, average):
+    shape = (96, 64, 32)  # as seen, multiples of 16: nothing is padded at one side
+    voxels = np.random.default_rng(5).integers(0, 256, shape, dtype=np.uint8)
+    model = a_model_of_coarser_scans(a_model_of_half_turns(checkpoint))
+    labels, turned = memory_labels(shape), memory_labels(shape)
+    run_on_a_fine_scan(voxels, model, labels, average=average)
+    half_turn = np.ascontiguousarray(voxels[::-1, ::-1])
+    run_on_a_fine_scan(half_turn, model, turned, average=average)
+    other = (turned.labels[::-1, ::-1] != labels.labels).mean()
+    assert other < 1e-3 if average else other > 0.05
+
+
+def test_a_mean_does_not_depend_on_how_the_section_is_cut(
+    checkpoint, memory_labels, wide
+):
+    model = a_model_of_half_turns(checkpoint)
+    voxels = np.asarray(wide[0])
+    whole, cut = memory_labels(voxels.shape), memory_labels(voxels.shape)
+    run(voxels, model, whole, average=True)
+    run(voxels, model, cut, average=True, columns=(1, 2))
+    assert (cut.labels != whole.labels).mean() < 1e-4  # ties, as fp32 rounds them
+    assert (cut.times_written == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [(None, "does not say how it was trained"), ({"turn": "none"}, "learned none")],
+)
+def test_a_model_that_learned_no_flips_is_not_averaged(
+    checkpoint, voxels, labels, config, why
+):
+    model = checkpoint
+    if config:
+        model = a_model_of_half_turns(checkpoint)
+        (record,) = model.card.training
+        record = record.model_copy(update={"config": record.config | config})
+        card = model.card.model_copy(update={"training": (record,)})
+        model = replace(model, card=card)
+    with pytest.raises(MeUNetError, match=f"'random post', which {why}; segment"):
+        run(voxels, model, labels, average=True)
+    assert not labels.run_description
 
 
 def test_votes_of_windows_leave_no_confidence(make_checkpoint, memory_labels):

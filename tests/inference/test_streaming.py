@@ -130,7 +130,8 @@ def test_a_stage_gives_the_planes_of_its_two_convolutions(depth, slab, band, see
     with torch.inference_mode():
         for plane in range(0, depth + MARGIN, slab):
             ring.write(plane, slice(None), padded(image, plane, slab))
-            for rows, features in stream.bands(plane - MARGIN):
+            for rows in stream.bands:
+                features = stream.features(plane - MARGIN, rows)
                 found[:, :, plane : plane + slab, rows] = features
         expected = network.only(image)
     torch.testing.assert_close(found[:, :, MARGIN : depth + MARGIN], expected)
@@ -163,6 +164,55 @@ def test_streamed_labels_are_those_of_the_whole_volume(
         schedule=sparing(schedule) if spare else schedule,
     )
     assert torch.equal(found.long(), expected)
+
+
+@pytest.mark.parametrize("flips", [(-3,), (-2,), (-1,), (-3, -1), (-3, -2, -1)])
+@pytest.mark.parametrize("fusion", ["none", "post", "pre"])
+def test_flipped_kernels_see_the_mirror_image(make_checkpoint, fusion, flips):
+    checkpoint = make_checkpoint(fusion)
+    torch.manual_seed(0)
+    image = torch.rand(1, 1, 48, 16, 32, dtype=torch.double)
+    network = checkpoint.build().double()
+    with torch.inference_mode():
+        expected = network(image.flip(flips)).flip(flips)[0].argmax(0)
+        plain = network(image)[0].argmax(0)
+    domain = Domain(48, (16, 32), 0, 16, 10_000)
+    found = streamed(checkpoint, image, domain, flips=(flips,))
+    assert torch.equal(found.long(), expected)
+    assert not torch.equal(expected, plain)
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    flips=st.sets(st.sampled_from([(), (-3,), (-2, -1), (-3, -1)]), min_size=2),
+    band=st.sampled_from([1, 3000, 10**6]),
+    slab=st.sampled_from([16, 32]),
+)
+def test_several_networks_give_the_labels_of_their_mean(
+    make_checkpoint, flips, band, slab
+):
+    checkpoint = make_checkpoint("post")
+    torch.manual_seed(0)
+    image = torch.rand(1, 1, 64, 32, 16, dtype=torch.double)
+    network = checkpoint.build().double()
+    with torch.inference_mode():
+        answers = [network(image.flip(each)).flip(each) for each in flips]
+    expected = torch.stack(answers).mean(0)[0].argmax(0)
+    domain = Domain(64, (32, 16), 0, slab, band)
+    found = streamed(checkpoint, image, domain, flips=tuple(flips))
+    assert torch.equal(found.long(), expected)
+
+
+def test_a_mean_of_half_precision_is_taken_in_full(make_checkpoint):
+    checkpoint = make_checkpoint("post")
+    torch.manual_seed(0)
+    image = torch.rand(1, 1, 32, 16, 16)
+    domain = Domain(32, (16, 16), 0, 16, 10_000)
+    flips = (), (-3,), (-1,)
+    found = streamed(checkpoint, image, domain, torch.bfloat16, flips=flips)
+    expected = streamed(checkpoint, image.double(), domain, flips=flips)
+    other = streamed(checkpoint, image.double(), domain)
+    assert (found != expected).float().mean() < 0.1 < (found != other).float().mean()
 
 
 def test_random_networks_give_every_class_somewhere(make_checkpoint):
@@ -206,10 +256,10 @@ def padded(image, plane, n):
     return functional.pad(part, (0, 0, 0, 0, 0, n - part.shape[2]))
 
 
-def streamed(checkpoint, image, domain, dtype=torch.double, schedule=None):
+def streamed(checkpoint, image, domain, dtype=torch.double, schedule=None, flips=((),)):
     """Return the labels of a cascade, streamed from `domain.start` on."""
     schedule = schedule or schedule_of(checkpoint.card.network)
-    weights = FoldedCascade(checkpoint.build(), CPU, dtype)
+    weights = [FoldedCascade(checkpoint.build(), CPU, dtype, each) for each in flips]
     stream = CascadeStream(schedule, weights, domain)
     labels = torch.full((domain.depth, *domain.section), 255, dtype=torch.uint8)
     for plane in range(domain.start, domain.depth + schedule.delay, domain.slab):

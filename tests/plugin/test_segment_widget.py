@@ -109,9 +109,12 @@ def test_options_are_a_config(qtbot):
     )
     form.value = config
     assert form.value == config
-    form.skip_air.value = True  # windows leave nothing out
+    form.skip_air.value = True  # windows are as they were published
+    form.average.value = True
     assert form.value == config
-    config = SegmentationConfig(device="cpu", skip_air=True, resolution="scan")
+    config = SegmentationConfig(
+        device="cpu", skip_air=True, average=True, resolution="scan"
+    )
     form.value = config
     assert form.value == config
 

@@ -14,6 +14,7 @@ from napari_meunet.atomic import writing
 from napari_meunet.cli.console.parser import (
     Parser,
     Subparsers,
+    add_average,
     add_device,
     add_resolution,
     add_spacing,
@@ -80,6 +81,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_device(parser)
     add_resolution(parser)
+    add_average(parser)
     add_spacing(parser)
     parser.add_argument(
         "--tolerance",
@@ -181,6 +183,11 @@ def _work(options: argparse.Namespace) -> tuple[list[Pair], Setting, Predict]:
             "figures are recorded on the card of a .safetensors file given with "
             f"--model, got {options.model!r}; leave out --record"
         )
+    if options.record and options.average:
+        raise MeUNetError(
+            "figures on a model's card are those of the model asked once, got --record "
+            "with --average; leave out one of them"
+        )
     if options.predicted:
         pairs = paired_labels(options.truth, options.predicted)
         setting = common_setting(pairs, spacing, options.tolerance)
@@ -193,14 +200,18 @@ def _work_of_model(
 ) -> tuple[list[Pair], Setting, Predict]:
     from napari_meunet.inference.machine import inspect_machine
     from napari_meunet.inference.resolution import resolution_remark
+    from napari_meunet.inference.segment import flips_averaged
     from napari_meunet.network.checkpoint import load_checkpoint
     from napari_meunet.training.specimens.provenance import require_new
 
     config = SegmentationConfig.checked(
-        device=options.device, resolution=options.resolution
+        device=options.device,
+        resolution=options.resolution,
+        average=options.average,
     )
     inspect_machine(config)  # refuses a device that is not there
     checkpoint = load_checkpoint(options.model)
+    flips_averaged(checkpoint.card, config)  # refuses a model that learned no flips
     pairs = labelled_pairs(options.truth)
     if options.record:
         names = [pair.name for pair in pairs]

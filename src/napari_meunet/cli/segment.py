@@ -10,6 +10,7 @@ from napari_meunet.cli.console.memory import peak_memory
 from napari_meunet.cli.console.parser import (
     Parser,
     Subparsers,
+    add_average,
     add_device,
     add_resolution,
     add_volume,
@@ -97,6 +98,7 @@ def _add_engine(parser: Parser) -> None:
         "not given, 80%% of what is free on a graphics card, else half",
     )
     add_resolution(parser)
+    add_average(parser)
     parser.add_argument(
         "--skip-air",
         action="store_true",
@@ -115,6 +117,7 @@ def run(options: argparse.Namespace) -> None:
         memory=options.memory,
         resolution=options.resolution,
         skip_air=options.skip_air,
+        average=options.average,
         overwrite_corrected=options.overwrite_corrected,
     )
     folder = options.output or labels_folder(options.image)

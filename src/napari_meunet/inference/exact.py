@@ -29,7 +29,7 @@ class ExactExecutor:
     images
         The volume as the network sees it.
     schedule, weights
-        The cascade.
+        The cascade, or several in the mean.
     slab, band
         See `napari_meunet.inference.streaming.stream.Domain`.
     grid
@@ -39,7 +39,7 @@ class ExactExecutor:
 
     images: Images
     schedule: Schedule
-    weights: FoldedCascade
+    weights: tuple[FoldedCascade, ...]
     slab: int
     band: int
     grid: Grid
@@ -72,7 +72,7 @@ class ExactExecutor:
             for box, voxels in zip(boxes, parts, strict=True):
                 plane = top + stream.plane
                 with torch.inference_mode():
-                    image = self.images.image(voxels, box, self.weights)
+                    image = self.images.image(voxels, box, self.weights[0])
                     labelled = stream.push(image)
                 for planes in self._slabs(*self._pushed(plane, column)[0]):
                     yield self._block(labelled, plane, column, planes, first)
@@ -100,7 +100,7 @@ class ExactExecutor:
             column.section,
             self.schedule.n_classes,
         )
-        return Enlarging(task, self.weights.device)
+        return Enlarging(task, self.weights[0].device)
 
     def _start(self, first: int) -> int:
         """Return the plane to start at so that labels from `first` on are as ever.

@@ -167,7 +167,7 @@ def measured_rate(device: torch.device, precision: str) -> float:
     edge, band = (512, 2**26) if device.type == "cuda" else (96, 2**22)
     domain = Domain(2**20, (edge, edge), 0, 16, band)
     with torch.inference_mode():
-        stream = CascadeStream(schedule, weights, domain)
+        stream = CascadeStream(schedule, (weights,), domain)
         image = weights.empty((1, 1, 16, edge, edge)).zero_()
         stream.push(image).labels.cpu()  # kernels are chosen and compiled here
         start = time.perf_counter()

@@ -49,11 +49,14 @@ class Push:
         See `napari_meunet.inference.streaming.stream.Domain`.
     itemsize
         Bytes of a number on the device.
+    n_networks
+        Cascades that see it, whose mean gives the labels.
     """
 
     slab: int
     band: int
     itemsize: int
+    n_networks: int = 1
 
 
 def exact_memory(
@@ -136,7 +139,7 @@ def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
         What goes through it at once.
     """
     y, x = section
-    rings = sum(
+    image, *rings = (
         schedule.ring_planes(name, push.slab) * channels * (y // scale) * (x // scale)
         for name, scale, channels in schedule.kept()
     )
@@ -146,7 +149,8 @@ def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
         for stage in schedule.stages
     )
     given = push.slab * y * x * (1 + CONFIDENCE)
-    return (rings + weights) * push.itemsize + max(bands) + round(given)
+    numbers = image + push.n_networks * (sum(rings) + weights)
+    return numbers * push.itemsize + max(bands) + round(given)
 
 
 def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape) -> int:
@@ -188,4 +192,5 @@ def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> i
         return numbers * push.itemsize
     # logits, their maximum and its distance to one of them
     numbers += voxels * (n_classes + 2)
-    return numbers * push.itemsize + voxels * (ANSWER + 4 * n_classes)
+    answer = ANSWER + 4 * n_classes * (2 if push.n_networks > 1 else 1)
+    return numbers * push.itemsize + voxels * answer

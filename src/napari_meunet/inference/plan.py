@@ -31,6 +31,7 @@ from napari_meunet.inference.tiles import (
 )
 from napari_meunet.network.card import NetworkConfig
 from napari_meunet.network.free_memory import HOST_SHARE, share_of
+from napari_meunet.network.orientations import Axes
 from napari_meunet.words import size_in_words, time_in_words
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Plan:
         Parts of the section that the network sees, done one after the other.
     slab, band
         See `napari_meunet.inference.streaming.stream.Domain`.
+    flips
+        Axes along which the scan is flipped each time that the network is asked; the
+        mean of its answers gives the labels.
     exact
         Whether the labels are the same however the section is cut.
     host_bytes, device_bytes
@@ -114,6 +118,7 @@ class Plan:
     columns: tuple[Column, ...]
     slab: int
     band: int
+    flips: tuple[Axes, ...]
     exact: bool
     host_bytes: int
     device_bytes: int
@@ -124,6 +129,11 @@ class Plan:
         """Columns along (y, x)."""
         along_y, along_x = zip(*(column.core for column in self.columns), strict=True)
         return len(set(along_y)), len(set(along_x))
+
+    @property
+    def averages(self) -> bool:
+        """Whether the network is asked several times."""
+        return len(self.flips) > 1
 
     def __str__(self) -> str:
         """Return one line for people."""
@@ -139,6 +149,8 @@ class Plan:
             parts.append(f"approximate: columns overlap by {APPROXIMATE_HALO} voxels")
         if self.grid.is_reduced:
             parts.append(reduction_in_words(self.grid))
+        if self.averages:
+            parts.append(f"the mean of the scan and {len(self.flips) - 1} flipped ones")
         box = self.grid.full(self.box)
         if box != tuple((0, size) for size in self.grid.shape):
             axes = zip(("planes", "rows", "columns"), box, strict=True)
@@ -154,6 +166,7 @@ def plan_segmentation(
     machine: "Machine",
     box: Box | None = None,
     grid: Grid | None = None,
+    flips: tuple[Axes, ...] = ((),),
 ) -> Plan:
     """Return the plan with the fewest columns that fits the memory allowed.
 
@@ -172,13 +185,16 @@ def plan_segmentation(
     box
         Beyond it there is air, which is not to be computed; None if all is. It is made
         larger to begin at multiples of 16.
+    flips
+        See `Plan`.
 
     Raises
     ------
     MeUNetError
         If not even the narrowest columns fit.
     """
-    task = _Task(volume, network, config, machine, box, grid or Grid(volume.shape))
+    grid = grid or Grid(volume.shape)
+    task = _Task(volume, network, config, machine, box, grid, flips)
     plans = task.paper_plans() if config.preset == "paper" else task.exact_plans()
     for plan in plans:
         if _fits(plan, config, machine):
@@ -196,6 +212,7 @@ class _Task:
     machine: "Machine"
     asked: Box | None
     grid: Grid
+    flips: tuple[Axes, ...]
 
     @property
     def shape(self) -> Shape:
@@ -283,7 +300,8 @@ class _Task:
         return tuple(small) or slabs[-1:]
 
     def _push(self, slab: int) -> Push:
-        return Push(slab, self.appetite.band, ITEMSIZE[self.machine.precision])
+        itemsize = ITEMSIZE[self.machine.precision]
+        return Push(slab, self.appetite.band, itemsize, len(self.flips))
 
     def _plan(
         self,
@@ -304,11 +322,12 @@ class _Task:
             columns=columns,
             slab=push.slab,
             band=push.band,
+            flips=self.flips,
             exact=self.config.exact_halo or len(columns) == 1,
             host_bytes=memory.host + max(map(self.volume.kept_bytes, sections)),
             device_bytes=memory.device,
             seconds=voxels
-            * (schedule.flops_per_voxel() + self._enlarging_work())
+            * (len(self.flips) * schedule.flops_per_voxel() + self._enlarging_work())
             / self.machine.rate,
         )
 
@@ -337,6 +356,8 @@ def _too_large(
     remedy = "allow more memory, choose precision fp16 or bf16, or close other programs"
     if plan.preset == "paper":
         remedy = "choose the preset 'exact', which needs far less, or allow more memory"
+    if plan.averages:
+        remedy = f"segment without averaging, {remedy}"
     return MeUNetError(
         f"a run must fit the memory allowed, {_allowed(config, machine) / 1e9:.2f} GB "
         f"on {machine.device}, got {plan.device_bytes / 1e9:.2f} GB there and "

@@ -28,6 +28,7 @@ from napari_meunet.inference.windows import PaperExecutor
 from napari_meunet.network.card import Card
 from napari_meunet.network.checkpoint import Checkpoint
 from napari_meunet.network.device import is_out_of_memory
+from napari_meunet.network.orientations import Axes, flips_alike
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.volume.intensity import intensity_range
 from napari_meunet.volume.volume import Volume
@@ -273,19 +274,23 @@ class _Run:
             columns=plan.parts,
             slab=plan.slab,
             band=plan.band,
+            flips=plan.flips,
             overwrite_corrected=self.config.overwrite_corrected,
-            calibration=self.checkpoint.card.calibration,
+            # it was measured without averaging
+            calibration=None if plan.averages else self.checkpoint.card.calibration,
         )
 
     def _executor(self, plan: Plan) -> Executor:
-        weights = FoldedCascade(
-            self.checkpoint.build(), torch.device(plan.device), DTYPES[plan.precision]
+        device, dtype = torch.device(plan.device), DTYPES[plan.precision]
+        cascade = self.checkpoint.build()
+        weights = tuple(
+            FoldedCascade(cascade, device, dtype, flips) for flips in plan.flips
         )
         images = Images(self.seen, self.limits, plan.box[0])
-        how = images, plan.schedule, weights, plan.slab, plan.band
+        schedule, slab, band = plan.schedule, plan.slab, plan.band
         if plan.preset == "paper":
-            return PaperExecutor(*how)
-        return ExactExecutor(*how, plan.grid)
+            return PaperExecutor(images, schedule, weights[0], slab, band)
+        return ExactExecutor(images, schedule, weights, slab, band, plan.grid)
 
 
 def plan_for(
@@ -297,8 +302,9 @@ def plan_for(
     ------
     MeUNetError
         If the run does not fit the memory allowed, or would be refused as by
-        `limits_for`.
+        `limits_for` or `flips_averaged`.
     """
+    flips_averaged(card, config)  # refuses before a voxel is read
     limits_for(volume, card, config)
     seen = as_seen(volume, card, config)
     return _planned(seen, grid_of(volume, card, config), card, config, machine)
@@ -307,12 +313,31 @@ def plan_for(
 def _planned(
     seen: Volume, grid: Grid, card: Card, config: SegmentationConfig, machine: Machine
 ) -> Plan:
-    box = None
+    flips, box = flips_averaged(card, config), None
     if config.skip_air:
         from napari_meunet.volume.air import box_without_air  # brings SciPy
 
         box = box_without_air(seen)
-    return plan_segmentation(seen, card.network, config, machine, box, grid)
+    return plan_segmentation(seen, card.network, config, machine, box, grid, flips)
+
+
+def flips_averaged(card: Card, config: SegmentationConfig) -> tuple[Axes, ...]:
+    """Return the axes to flip each time that the network is asked.
+
+    Raises
+    ------
+    MeUNetError
+        If the mean is asked for and, as far as its card says, the model did not learn
+        to label flipped scans alike.
+    """
+    flips = flips_alike(card) if config.average else ((),)
+    if config.average and len(flips) == 1:
+        why = "learned none" if card.training else "does not say how it was trained"
+        raise MeUNetError(
+            "labels are averaged over flipped scans that a model learned to label "
+            f"alike, got {card.name!r}, which {why}; segment without averaging"
+        )
+    return flips
 
 
 def _require_same_shape(volume: Volume, labels: LabelTarget) -> None:

@@ -11,6 +11,7 @@ from pydantic import JsonValue, ValidationError
 from napari_meunet.config import Calibration, Frozen, Shape
 from napari_meunet.inference.images import Limits
 from napari_meunet.inference.tiles import Box
+from napari_meunet.network.orientations import Axes
 
 
 class LabelTarget(Protocol):
@@ -81,10 +82,13 @@ class RunRecord(Frozen):
         Voxels of the scan that the network saw as one.
     box, exact_halo, columns, slab, band
         How the volume was cut.
+    flips
+        Axes along which the scan was flipped each time that the network was asked.
     overwrite_corrected
         Whether corrected voxels were written over.
     calibration
-        Of the model: no label depends on it, so that the key does not, either.
+        Of the model, unless labels are a mean, for which it was not measured. No label
+        depends on it, so that the key does not, either.
     """
 
     model: str
@@ -99,6 +103,7 @@ class RunRecord(Frozen):
     columns: tuple[int, int]
     slab: int
     band: int
+    flips: tuple[Axes, ...] = ((),)
     overwrite_corrected: bool
     calibration: Calibration | None = None
 

@@ -85,7 +85,7 @@ class PaperExecutor:
         z, y, x = corner
         size = self.window
         domain = Domain(size, (size, size), 0, self.slab, self.band)
-        stream = CascadeStream(self.schedule, self.weights, domain)
+        stream = CascadeStream(self.schedule, (self.weights,), domain)
         labels = np.empty((size, size, size), np.uint8)
         for start in range(0, size + self.schedule.delay, self.slab):
             box = (z + start, z + start + self.slab), (y, y + size), (x, x + size)

@@ -143,7 +143,7 @@ def is_tried(layer: Layer) -> bool:
 
 
 def try_as_asked(trial: Trial) -> Generator[Progress, None, Tried]:
-    """Label the box.
+    """Label the box; if the last run took the mean over flipped scans, so does this.
 
     Raises
     ------
@@ -153,12 +153,17 @@ def try_as_asked(trial: Trial) -> Generator[Progress, None, Tried]:
     """
     import_torch()
     from napari_meunet.inference.part import segment_part
+    from napari_meunet.inference.target import RunRecord
     from napari_meunet.network.checkpoint import load_checkpoint
+    from napari_meunet.network.orientations import flips_alike
 
     checkpoint, store = load_checkpoint(trial.model), trial.store
     volume = scan_of(trial.image, store)
     store.require_scan(volume)
     store.require_classes(checkpoint.card.classes)
-    how, parent = SegmentationConfig(), store.folder.parent
+    last, can_average = RunRecord.last(store), len(flips_alike(checkpoint.card)) > 1
+    averaged = last is not None and len(last.flips) > 1
+    how = SegmentationConfig(average=averaged and can_average)
+    parent = store.folder.parent
     labels = yield from segment_part(volume, checkpoint, how, trial.box, parent)
     return Tried(volume, store, trial.box, labels)

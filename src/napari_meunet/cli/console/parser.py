@@ -70,6 +70,16 @@ def add_resolution(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_average(parser: argparse.ArgumentParser) -> None:
+    """Add whether a model is asked several times."""
+    parser.add_argument(
+        "--average",
+        action="store_true",
+        help="average what the model says of the scan and of the same flipped, in all "
+        "ways that it learned to label alike: up to 8 times the work and memory",
+    )
+
+
 def opened(options: argparse.Namespace) -> Volume:
     """Open the scan that `add_volume` asked for."""
     volume = open_volume(options.image, channel=options.channel, time=options.time)

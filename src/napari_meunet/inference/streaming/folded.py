@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_meunet.network.cascade import Cascade
+from napari_meunet.network.orientations import Axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class FoldedCascade:
         Its weights are copied.
     device, dtype
         Where and in which precision to compute.
+    flips
+        Axes of (-3, -2, -1) along which the kernels are flipped. It is as if the
+        cascade saw what it is shown flipped, and its answer were flipped back: exactly,
+        as everything else in it is the same from both sides.
 
     Attributes
     ----------
@@ -42,9 +47,13 @@ class FoldedCascade:
     """
 
     def __init__(
-        self, network: Cascade, device: torch.device, dtype: torch.dtype
+        self,
+        network: Cascade,
+        device: torch.device,
+        dtype: torch.dtype,
+        flips: Axes = (),
     ) -> None:
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self._flips = device, dtype, flips
         # Channels last is what fast kernels want; Metal only knows the other order.
         self._memory_format = (
             torch.contiguous_format if device.type == "mps" else torch.channels_last_3d
@@ -97,7 +106,7 @@ class FoldedCascade:
         ):
             raise TypeError(f"a block must be convolution and BatchNorm, got {block}")
         fused = fuse_conv_bn_eval(convolution, norm)
-        layer = self._layer(fused.weight, fused.bias)
+        layer = self._layer(fused.weight.flip(self._flips), fused.bias)
         return Layer(layer.weight.to(memory_format=self._memory_format), layer.bias)
 
     def _layer(self, weight: Tensor, bias: Tensor | None) -> Layer:

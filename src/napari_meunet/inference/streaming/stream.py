@@ -4,14 +4,15 @@
 whole volume at once. Every stage writes its planes into a ring, from which other
 stages read them as long as they need them; the schedule says how long that is. A stage
 works through the section in bands of rows, so that what lies between its two
-convolutions stays small.
+convolutions stays small. Several cascades may see the same planes; the mean of their
+logits then gives the labels.
 
 All shapes are constant from the first push to the last, and planes and rows outside
 the volume are zero wherever a convolution reads them: that is the zero padding of
 every convolution of the network on the whole volume.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -104,7 +105,13 @@ class Ring:
 
 
 class StageStream:
-    """One stage over a stream of planes, band by band."""
+    """One stage over a stream of planes, band by band.
+
+    Attributes
+    ----------
+    bands
+        The rows that are made at once, of all rows.
+    """
 
     def __init__(
         self,
@@ -124,28 +131,26 @@ class StageStream:
         self._slab, self._depth = domain.slab // scale, domain.depth // scale
         y, x = domain.section
         self._height, self._width = y // scale, x // scale
-        self._rows = band_rows(stage, domain.slab, x, domain.band)
+        rows = band_rows(stage, domain.slab, x, domain.band)
+        starts = range(0, self._height, rows)
+        self.bands = [slice(i, min(i + rows, self._height)) for i in starts]
 
-    def bands(self, first: int) -> Iterator[tuple[slice, Tensor]]:
-        """Make the planes from `first` on, band by band.
+    def features(self, first: int, rows: slice) -> Tensor:
+        """Make a band of the planes from `first` on.
 
-        Yields
-        ------
-        rows
-            Of the band.
-        features
+        Returns
+        -------
+        Tensor
             ``(1, n_out, k, rows, x)``; zero where the plane is outside the volume.
         """
         convolved = self._weights.convolved
-        for start in range(0, self._height, self._rows):
-            rows = slice(start, min(start + self._rows, self._height))
-            window = self._window(first - MARGIN, rows)  # 1 n_in k+4 rows+4 x
-            between = convolved(window, self._first)  # 1 n_out k+2 rows+2 x
-            clear_outside(between, 2, first - 1, self._depth)
-            clear_outside(between, 3, rows.start - 1, self._height)
-            features = convolved(between, self._second)  # 1 n_out k rows x
-            clear_outside(features, 2, first, self._depth)
-            yield rows, features
+        window = self._window(first - MARGIN, rows)  # 1 n_in k+4 rows+4 x
+        between = convolved(window, self._first)  # 1 n_out k+2 rows+2 x
+        clear_outside(between, 2, first - 1, self._depth)
+        clear_outside(between, 3, rows.start - 1, self._height)
+        features = convolved(between, self._second)  # 1 n_out k rows x
+        clear_outside(features, 2, first, self._depth)
+        return features
 
     def _window(self, first: int, rows: slice) -> Tensor:
         top, bottom = rows.start - MARGIN, rows.stop + MARGIN
@@ -159,8 +164,8 @@ class StageStream:
         return window
 
 
-class CascadeStream:
-    """A cascade over a stream of planes.
+class NetworkStream:
+    """The stages of one cascade over a stream of planes.
 
     Parameters
     ----------
@@ -170,29 +175,92 @@ class CascadeStream:
         Of the cascade.
     domain
         What the stream passes through.
+    image
+        Its planes, which several cascades may share.
+
+    Attributes
+    ----------
+    rings
+        What stages read, by name; the image is one of them.
+    """
+
+    def __init__(
+        self, schedule: Schedule, weights: FoldedCascade, domain: Domain, image: Ring
+    ) -> None:
+        self._domain, self._schedule, self._heads = domain, schedule, weights.heads
+        _, *kept = schedule.kept()
+        rings = {each[0]: _ring(schedule, weights, domain, *each) for each in kept}
+        self.rings = {IMAGE: image} | rings
+        self._streams = [
+            StageStream(stage, weights, self.rings, domain) for stage in schedule.stages
+        ]
+
+    @property
+    def bands(self) -> list[slice]:
+        """The rows whose logits are made at once, of all rows."""
+        return self._streams[-1].bands
+
+    def advance(self, plane: int) -> None:
+        """Make all that the logits need of the planes from `plane` on."""
+        stages = zip(self._schedule.stages, self._streams, strict=True)
+        for stage, stream in list(stages)[:-1]:
+            first = plane // stage.scale - stage.delay
+            for rows in stream.bands:
+                planes = self._passed_on(stage, stream.features(first, rows), first)
+                self.rings[stage.name].write(first, rows, planes)
+
+    def logits(self, first: int, rows: slice) -> Tensor:
+        """Return the logits ``(k, rows, x, n_classes)`` of planes from `first` on."""
+        features = self._streams[-1].features(first, rows)
+        return self._logits(self._schedule.stages[-1], features)[0]
+
+    def _passed_on(self, stage: Stage, features: Tensor, first: int) -> Tensor:
+        if not stage.head:
+            return features
+        probabilities = self._logits(stage, features).softmax(-1).movedim(-1, 1)
+        clear_outside(probabilities, 2, first, self._domain.depth)
+        return probabilities
+
+    def _logits(self, stage: Stage, features: Tensor) -> Tensor:  # 1 k y x classes
+        head = self._heads[stage.head]
+        return functional.linear(features.movedim(1, -1), head.weight, head.bias)
+
+
+class CascadeStream:
+    """A cascade, or the mean of several, over a stream of planes.
+
+    Parameters
+    ----------
+    schedule
+        Of the cascades, or of their stage 1 alone.
+    weights
+        Of the cascades, the mean of whose logits gives the labels.
+    domain
+        What the stream passes through.
     labelling
         What makes labels from logits; None gives every voxel its likeliest class.
+
+    Attributes
+    ----------
+    networks
+        A stream for each of the cascades.
     """
 
     def __init__(
         self,
         schedule: Schedule,
-        weights: FoldedCascade,
+        weights: Sequence[FoldedCascade],
         domain: Domain,
         labelling: Labelling | None = None,
     ) -> None:
-        self._domain, self._schedule, self._heads = domain, schedule, weights.heads
+        self._domain, self._schedule = domain, schedule
         shape = domain.slab, *domain.section
-        self._labelling = labelling or Likeliest(shape, weights.device)
+        self._labelling = labelling or Likeliest(shape, weights[0].device)
         self._plane = domain.start
-        self.rings: dict[str, Ring] = {}
-        for name, scale, channels in schedule.kept():
-            planes = schedule.ring_planes(name, domain.slab)
-            y, x = (n // scale for n in domain.section)
-            room = weights.empty((1, channels, planes, y, x))
-            self.rings[name] = Ring(room.zero_())
-        self._streams = [
-            StageStream(stage, weights, self.rings, domain) for stage in schedule.stages
+        image, *_ = schedule.kept()
+        self._image = _ring(schedule, weights[0], domain, *image)
+        self.networks = [
+            NetworkStream(schedule, each, domain, self._image) for each in weights
         ]
 
     @property
@@ -226,42 +294,51 @@ class CascadeStream:
         MeUNetError
             If the network gives values that are not finite.
         """
-        self.rings[IMAGE].write(self._plane, slice(None), image)
-        stages = zip(self._schedule.stages, self._streams, strict=True)
-        for stage, stream in list(stages)[:-1]:
-            first = self._plane // stage.scale - stage.delay
-            for rows, features in stream.bands(first):
-                planes = self._passed_on(stage, features, first)
-                self.rings[stage.name].write(first, rows, planes)
+        self._image.write(self._plane, slice(None), image)
+        for network in self.networks:
+            network.advance(self._plane)
         first = self._plane - self._schedule.delay
         labelled = self._labelling.labelled(first, self._logit_bands(first))
         self._plane += self._domain.slab
         return labelled
 
-    def _passed_on(self, stage: Stage, features: Tensor, first: int) -> Tensor:
-        if not stage.head:
-            return features
-        probabilities = self._logits(stage, features).softmax(-1).movedim(-1, 1)
-        clear_outside(probabilities, 2, first, self._domain.depth)
-        return probabilities
-
     def _logit_bands(self, first: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield rows, and logits ``(k, rows, x, n_classes)`` of `k` planes of them."""
-        stage, stream = self._schedule.stages[-1], self._streams[-1]
-        total = torch.zeros((), device=self.rings[IMAGE].buffer.device)
-        for rows, features in stream.bands(first):
-            logits = self._logits(stage, features)[0]
+        total = torch.zeros((), device=self._image.buffer.device)
+        for rows in self.networks[0].bands:
+            logits = self._mean_logits(first, rows)
             total += logits.sum(dtype=torch.float32)
             yield rows, logits
         if not total.isfinite():
+            dtype = self._image.buffer.dtype
             raise MeUNetError(
-                f"the network must give finite values, but does not in {logits.dtype}; "
+                f"the network must give finite values, but does not in {dtype}; "
                 "choose precision fp32, or another checkpoint if it is fp32 already"
             )
 
-    def _logits(self, stage: Stage, features: Tensor) -> Tensor:  # 1 k y x classes
-        head = self._heads[stage.head]
-        return functional.linear(features.movedim(1, -1), head.weight, head.bias)
+    def _mean_logits(self, first: int, rows: slice) -> Tensor:
+        one, *others = self.networks
+        logits = one.logits(first, rows)
+        if not others:
+            return logits
+        mean = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        for other in others:
+            mean += other.logits(first, rows)
+        return mean.div_(len(self.networks))
+
+
+def _ring(
+    schedule: Schedule,
+    weights: FoldedCascade,
+    domain: Domain,
+    name: str,
+    scale: int,
+    channels: int,
+) -> Ring:
+    """Return room, all zero, for the planes of what a schedule keeps."""
+    planes = schedule.ring_planes(name, domain.slab)
+    y, x = (n // scale for n in domain.section)
+    return Ring(weights.empty((1, channels, planes, y, x)).zero_())
 
 
 def clear_outside(planes: Tensor, axis: int, first: int, size: int) -> None:

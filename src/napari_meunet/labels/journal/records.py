@@ -124,7 +124,7 @@ class RecordFile:
             self._file.truncate(0)
             self._write(MAGIC)
             self.sync()
-            sync_names(self._path.parent)
+        sync_names(self._path.parent)  # who made it may have died before it did so
         for place, payload in self:
             self._end = place + _FRAME.size + len(payload)
         self._file.truncate(self._end)

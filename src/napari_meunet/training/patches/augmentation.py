@@ -2,8 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from itertools import combinations, permutations, product
 from typing import Literal, NamedTuple, Self
 
 import torch
@@ -11,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.config import TrainingConfig, Turn
+from napari_meunet.network.orientations import orientations
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.patches.affine import random_affine
 from napari_meunet.training.patches.draws import happens
@@ -31,13 +30,6 @@ CONTROL_POINTS = 6
 
 GREATEST_SHIFT = 0.06
 """Of a control point, as a fraction of the patch."""
-
-Axes = tuple[int, ...]
-AXES = (-3, -2, -1)
-"""z, y, x."""
-
-FREE: dict[Turn, Axes] = {"any": AXES, "about_z": AXES[1:], "none": ()}
-"""The axes that right angles may turn."""
 
 
 def learns_detail(config: TrainingConfig) -> bool:
@@ -182,24 +174,6 @@ class Augmentation:
         return Moved(image.contiguous(), labels, offset)
 
 
-@cache
-def orientations(turn: Turn, *, mirror: bool) -> list[tuple[Axes, Axes]]:
-    """Return how a patch may lie: an order of its axes, and those to flip after that.
-
-    A solid body turns with an even number of exchanges and flips.
-    """
-    free = FREE[turn]
-    orders = [(*AXES[: 3 - len(free)], *moved) for moved in permutations(free)]
-    flips = [each for n in range(4) for each in combinations(AXES, n)]
-    if mirror:
-        return list(product(orders, flips))
-    return [
-        (order, flipped)
-        for order, flipped in product(orders, flips)
-        if set(flipped) <= set(free) and (len(flipped) + _n_exchanges(order)) % 2 == 0
-    ]
-
-
 def _center(patch: Tensor, size: int) -> Tensor:
     start = (patch.shape[-1] - size) // 2
     return patch[..., start : start + size, start : start + size, start : start + size]
@@ -237,11 +211,6 @@ def _known_between(labels: Tensor, offset: Tensor) -> Tensor:
         if aside:
             labels.narrow(axis, -1 if aside > 0 else 0, 1).fill_(IGNORE)
     return labels
-
-
-def _n_exchanges(order: tuple[int, ...]) -> int:
-    """Return how many pairs of axes stand the wrong way round."""
-    return sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
 
 
 def _deformed(

@@ -1,0 +1,77 @@
+"""Which mirror images mean the same to a model."""
+
+import pytest
+
+from napari_meunet.config import TrainingConfig
+from napari_meunet.network.card import Card, NetworkConfig, TrainingRecord
+from napari_meunet.network.classes import unnamed_classes
+from napari_meunet.network.orientations import AXES, flips_alike, orientations
+
+
+def card_of(*configs):
+    network = NetworkConfig(
+        n_classes=2, features=(2,) * 5, refinement_features=(2,) * 3, fusion="none"
+    )
+    records = [
+        TrainingRecord(
+            specimens=("one",), config=config, versions={}, device="cpu", seconds=1
+        )
+        for config in configs
+    ]
+    return Card(
+        name="some",
+        version="1",
+        network=network,
+        classes=unnamed_classes(2),
+        data="none",
+        licence="CC0-1.0",
+        training=tuple(records),
+    )
+
+
+def learned(**values):
+    return TrainingConfig(**values).model_dump(mode="json")
+
+
+@pytest.mark.parametrize("turn", ["any", "about_z", "none"])
+@pytest.mark.parametrize("mirror", [True, False])
+def test_what_a_patch_may_look_like_is_what_is_alike(turn, mirror):
+    flips = flips_alike(card_of(learned(turn=turn, mirror=mirror)))
+    assert flips[0] == ()
+    n_alike = {"any": 4, "about_z": 2, "none": 1}[turn]
+    assert len(set(flips)) == (8 if mirror else n_alike)
+    assert {(AXES, each) for each in flips} <= set(orientations(turn, mirror=mirror))
+
+
+@pytest.mark.parametrize("turn", ["any", "about_z", "none"])
+def test_sides_are_never_exchanged_by_half_turns(turn):
+    flips = flips_alike(card_of(learned(turn=turn, mirror=False)))
+    assert all(len(each) % 2 == 0 for each in flips)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "n"),
+    [
+        ({}, {"mirror": False}, 4),
+        ({"mirror": False, "turn": "about_z"}, {}, 2),
+        ({}, {"augmentation": "affine"}, 1),
+    ],
+)
+def test_all_trainings_of_a_model_count(first, second, n):
+    card = card_of(learned(**first), learned(**second))
+    assert len(flips_alike(card)) == n
+
+
+@pytest.mark.parametrize("config", [{}, {"mirror": "yes", "turn": 3}])
+def test_of_a_model_nobody_knows_the_trainings_of_nothing_is_supposed(config):
+    assert flips_alike(card_of()) == ((),)
+    assert flips_alike(card_of(config)) == ((),)
+
+
+def test_turns_of_a_body_are_24_and_with_mirror_images_48():
+    assert len(set(orientations("any", mirror=False))) == 24
+    assert len(set(orientations("any", mirror=True))) == 48
+    assert all(order == AXES for order, _ in orientations("none", mirror=True))
+    about_z = orientations("about_z", mirror=False)
+    assert len(about_z) == 4
+    assert all(-3 not in flips for _, flips in about_z)
