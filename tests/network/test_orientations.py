@@ -3,7 +3,14 @@
 import pytest
 
 from napari_meunet.config import TrainingConfig
-from napari_meunet.network.card import Card, NetworkConfig, TrainingRecord
+from napari_meunet.network.card import (
+    BUNDLED,
+    Card,
+    NetworkConfig,
+    TrainingRecord,
+    checkpoint_path,
+    read_card,
+)
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.network.orientations import AXES, flips_alike, orientations
 
@@ -60,6 +67,10 @@ def test_sides_are_never_exchanged_by_half_turns(turn):
 def test_all_trainings_of_a_model_count(first, second, n):
     card = card_of(learned(**first), learned(**second))
     assert len(flips_alike(card)) == n
+
+
+def test_the_bundled_model_learned_all_flips():
+    assert len(flips_alike(read_card(checkpoint_path(BUNDLED)))) == 8
 
 
 @pytest.mark.parametrize("config", [{}, {"mirror": "yes", "turn": 3}])

@@ -119,13 +119,15 @@ def _lines_of_training(record: TrainingRecord) -> list[str]:
         for name, value in record.config.items()
         if value != usual.get(name) and name != "seed"
     ]
-    versions = ", ".join(f"{name} {value}" for name, value in record.versions.items())
+    took = [] if record.seconds is None else [time_in_words(record.seconds)]
+    versions = [f"{name} {value}" for name, value in record.versions.items()]
     return [
         f"on {_counted(record.specimens)}",
         f"held out {_counted(record.validation)}",
         f"seed {record.config.get('seed', 'unknown')}; settings: "
         f"{', '.join(others) or 'default'}",
-        f"{time_in_words(record.seconds)} on {record.device}; {versions}",
+        f"{' '.join([*took, 'on', record.device])}; "
+        f"{', '.join(versions) or 'versions unknown'}",
     ]
 
 

@@ -62,7 +62,7 @@ class TrainingRecord(Frozen):
     device
         Where it was computed.
     seconds
-        How long it took, without interruptions.
+        How long it took, without interruptions; None if nobody noted it.
     """
 
     specimens: tuple[str, ...]
@@ -70,7 +70,7 @@ class TrainingRecord(Frozen):
     config: dict[str, JsonValue]
     versions: dict[str, str]
     device: str
-    seconds: Annotated[float, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)] | None
 
 
 class Card(Frozen):
