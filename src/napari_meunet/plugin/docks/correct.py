@@ -13,6 +13,7 @@ from napari_meunet.plugin.docks.brush_box import BrushBox
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.docks.model_box import ModelBox
 from napari_meunet.plugin.docks.tools_box import ToolsBox
+from napari_meunet.plugin.keys import chosen_keys, in_words
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.undo import step
 from napari_meunet.plugin.view import fly_to
@@ -22,6 +23,8 @@ from napari_meunet.plugin.widgets.history_list import HistoryList
 from napari_meunet.plugin.widgets.note import Note
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import napari
     from numpy.typing import NDArray
 
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
     from napari_meunet.labels.store import LabelStore
 
 REFRESH_MILLISECONDS = 300
-
-NEXT, REVIEWED = "N", "R"
-"""Keys, wherever the mouse is over the picture."""
 
 
 class CorrectWidget(Dock):
@@ -51,22 +51,26 @@ class CorrectWidget(Dock):
         self._current: Shape | None = None
         self._skipped: set[Shape] = set()
         self._n_changes = -1
-        self._make_parts()
+        keys = chosen_keys()
+        self._make_parts(keys)
         self._lay_out()
         self._connect()
+        acts = {"next_place": self.go_on, "reviewed": self.mark, **self.tools.acts}
+        self.bind_keys({keys[name]: act for name, act in acts.items()})
         self._take_layer()
 
-    def _make_parts(self) -> None:
+    def _make_parts(self, keys: "Mapping[str, str]") -> None:
         self.layer = LayerChoice(self._viewer, Labels, "the labels to correct")
         self.state = Note(muted=True)
         self.calibration = CalibrationCurve()
-        self.next = QPushButton(f"Next place ({NEXT})")
+        next_place, reviewed = map(in_words, (keys["next_place"], keys["reviewed"]))
+        self.next = QPushButton(f"Next place ({next_place})")
         self.next.setToolTip("fly to where most voxels may be wrong")
-        self.reviewed = QPushButton(f"Reviewed ({REVIEWED})")
+        self.reviewed = QPushButton(f"Reviewed ({reviewed})")
         self.reviewed.setToolTip("this place is right now; go to the next one")
         self.image = LayerChoice(self._viewer, Image, "the scan that the labels are of")
         self.across = AcrossBox(self._viewer, self.layer, self.image)
-        self.tools = ToolsBox(self._viewer, self.layer, self.image)
+        self.tools = ToolsBox(self._viewer, self.layer, self.image, keys)
         self.brush = BrushBox(self.layer, self.image)
         self.model = ModelBox(self._viewer, self.layer, self.image)
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
@@ -109,7 +113,6 @@ class CorrectWidget(Dock):
         self._clock.timeout.connect(self.model.trial.look)
         self._clock.timeout.connect(self.across.look)
         self._clock.start(REFRESH_MILLISECONDS)
-        self.bind_keys({NEXT: self.go_on, REVIEWED: self.mark, **self.tools.keys})
 
     @property
     def _store(self) -> "LabelStore | None":

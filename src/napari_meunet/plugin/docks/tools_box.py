@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
+from napari_meunet.plugin.keys import PROPOSED, in_words
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.scan import scan_of
 from napari_meunet.plugin.tools import (
@@ -37,7 +38,7 @@ from napari_meunet.plugin.widgets.rows import show_row
 from napari_meunet.plugin.widgets.tool_use import ToolUse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import napari
 
@@ -50,12 +51,6 @@ VOXELS = {Amount.DISTANCE: 2, Amount.VOLUME: 100}
 DECIMALS = 4
 """Of a distance or volume."""
 
-KEYS = (
-    "Keys: A applies the tool, I interpolates between the painted planes around this "
-    "one, C and Shift+C copy from the plane before or after, G gives the island under "
-    "the mouse the selected label (in all planes if n edit dim is 3)."
-)
-
 
 class ToolsBox(QGroupBox):
     """Offers the tools, and uses them on the selected label of a layer.
@@ -66,21 +61,28 @@ class ToolsBox(QGroupBox):
         Whose plane and view are meant.
     layers, image
         Say which labels, of which scan.
+    keys
+        Those of `acts`, by their names, to be told.
     """
 
     def __init__(
-        self, viewer: "napari.viewer.Viewer", layers: LayerChoice, image: LayerChoice
+        self,
+        viewer: "napari.viewer.Viewer",
+        layers: LayerChoice,
+        image: LayerChoice,
+        keys: "Mapping[str, str]" = PROPOSED,
     ) -> None:
         super().__init__("Tools")
         self._viewer = viewer
         self._layers, self._image = layers, image
         self._sized: tuple[Amount, Spacing | None] | None = None
-        self._make_parts()
+        self._make_parts(keys)
         self._lay_out()
         self._connect()
         self._take_tool()
 
-    def _make_parts(self) -> None:
+    def _make_parts(self, keys: "Mapping[str, str]") -> None:
+        key = {name: in_words(each) for name, each in keys.items()}
         self.tool = QComboBox()
         for offer in OFFERS:
             self.tool.addItem(offer.title)
@@ -93,9 +95,18 @@ class ToolsBox(QGroupBox):
         self.n_beside = QSpinBox(value=16, maximum=10**6)
         self.n_beside.setToolTip("planes on each side of this one")
         self.apply = QPushButton("Apply")
-        self.apply.setToolTip("change the label that is selected; A does the same")
+        self.apply.setToolTip(
+            f"change the label that is selected; {key['apply_tool']} does the same"
+        )
         self.using = ToolUse()
-        self.about_keys = Note(KEYS, muted=True)
+        self.about_keys = Note(
+            f"Keys: {key['apply_tool']} applies the tool, {key['interpolate']} "
+            "interpolates between the painted planes around this one, "
+            f"{key['copy_before']} and {key['copy_after']} copy from the plane before "
+            f"or after, {key['fill_island']} gives the island under the mouse the "
+            "selected label (in all planes if n edit dim is 3).",
+            muted=True,
+        )
 
     def _lay_out(self) -> None:
         self._form = form = QFormLayout(self)
@@ -115,14 +126,14 @@ class ToolsBox(QGroupBox):
         self.using.changed.connect(self._follow_tool)
 
     @property
-    def keys(self) -> "dict[str, Callable[[], None]]":
-        """Keys, and what they do."""
+    def acts(self) -> "dict[str, Callable[[], None]]":
+        """What keys do, by the names in `napari_meunet.plugin.keys`."""
         return {
-            "A": self.use,
-            "I": partial(self._use_offer, INTERPOLATE_HERE),
-            "C": partial(self._use_offer, COPY_NEXT),
-            "Shift-C": partial(self._use_offer, COPY_BACK),
-            "G": self.fill_island,
+            "apply_tool": self.use,
+            "interpolate": partial(self._use_offer, INTERPOLATE_HERE),
+            "copy_before": partial(self._use_offer, COPY_NEXT),
+            "copy_after": partial(self._use_offer, COPY_BACK),
+            "fill_island": self.fill_island,
         }
 
     # what is asked for
