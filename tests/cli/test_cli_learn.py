@@ -35,14 +35,14 @@ def scan(tmp_path, model, rng):
     return path
 
 
-def learn(scan, model, *others):
-    return main([str(part) for part in ("learn", scan, "--model", model, *others)])
+def learn(scan, *others):
+    return main([str(part) for part in ("learn", scan, *others)])
 
 
-def test_a_model_learns_beside_the_scan(scan, model, capsys, monkeypatch):
+def test_the_model_that_made_the_labels_learns(scan, model, capsys, monkeypatch):
     monkeypatch.setattr("napari_meunet.learning.Outcome.is_better", True)
     capsys.readouterr()
-    assert learn(scan, model, *STEPS) == 0
+    assert learn(scan, *STEPS) == 0
     output = scan.with_name("fly-learned.safetensors")
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "held-out corrections"
@@ -53,25 +53,33 @@ def test_a_model_learns_beside_the_scan(scan, model, capsys, monkeypatch):
     assert card.name == "fly-learned"
     assert card.training[-1].specimens == ("fly", "fly")
     assert card.command[-1].startswith("meunet ")
+    assert card.data == f"{read_card(model).data}; then corrections of a scan"
 
 
-def test_a_model_that_is_no_better_is_a_finding(scan, model, capsys):
+def test_another_model_learns_if_it_is_given(scan, model, capsys):
+    moved = model.rename(model.with_name("moved.safetensors"))
+    assert learn(scan, *STEPS) == 2
+    assert "got '" + str(model) in capsys.readouterr().err
+    assert learn(scan, "--model", moved, *STEPS) in (0, 1)
+
+
+def test_a_model_that_is_no_better_is_a_finding(scan, capsys):
     capsys.readouterr()
     output = scan.with_name("new.safetensors")
     how = ("--steps", 0, "-o", output, "--device", "cpu")
-    assert learn(scan, model, *how, "--json") == 1
+    assert learn(scan, *how, "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert found["model"] is None
     assert found["before"] == found["after"]
     assert found["before"]["wrong"] <= found["before"]["total"]
-    assert learn(scan, model, *how) == 1
+    assert learn(scan, *how) == 1
     assert "no better than before" in capsys.readouterr().out
     assert not output.exists()
 
 
-def test_what_is_missing_is_said_before_work_starts(scan, model, capsys, tmp_path):
-    assert learn(scan, model, "--labels", tmp_path / "none.meunet") == 2
+def test_what_is_missing_is_said_before_work_starts(scan, capsys, tmp_path):
+    assert learn(scan, "--labels", tmp_path / "none.meunet") == 2
     assert "none.meunet" in capsys.readouterr().err
     (tmp_path / "fly-learned.safetensors").touch()
-    assert learn(scan, model) == 2
+    assert learn(scan) == 2
     assert "--overwrite" in capsys.readouterr().err

@@ -196,9 +196,9 @@ def test_what_a_run_before_reductions_has_finished_stays_finished(
     record = dict(labels.run_description)
     assert record.pop("factors") == [1, 1, 1]
     assert record.pop("flips") == [[]]
-    text = RunRecord(**record).model_dump_json(
-        exclude={"factors", "flips", "calibration"}
-    )
+    assert record.pop("model_source") == ""
+    unknown = {"factors", "flips", "calibration", "model_source"}
+    text = RunRecord(**record).model_dump_json(exclude=unknown)
     labels.run_description = record
     labels._key = hashlib.sha256(text.encode()).hexdigest()
     assert len(run(voxels, checkpoint, labels)) == 1
@@ -308,6 +308,11 @@ def test_a_model_that_learned_no_flips_is_not_averaged(
     with pytest.raises(MeUNetError, match=f"'random post', which {why}; segment"):
         run(voxels, model, labels, average=True)
     assert not labels.run_description
+
+
+def test_a_model_that_was_moved_goes_on_and_is_remembered(checkpoint, voxels, labels):
+    run(voxels, replace(checkpoint, source="old/place.safetensors"), labels)
+    assert len(run(voxels, replace(checkpoint, source="new.safetensors"), labels)) == 1
 
 
 def test_votes_of_windows_leave_no_confidence(make_checkpoint, memory_labels):

@@ -11,7 +11,7 @@ from napari.layers import Layer
 from napari_meunet import learning as room
 from napari_meunet.labels.folder import labels_folder
 from napari_meunet.learning import Outcome, Score
-from napari_meunet.network.card import read_card
+from napari_meunet.network.card import BUNDLED, read_card
 from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import image_layer, labels_layer
 from napari_meunet.plugin.learning import new_model_path, outcome_in_words
@@ -112,6 +112,15 @@ def test_without_corrections_it_says_what_to_do(viewer, store, model, qtbot, tol
     qtbot.waitUntil(widget.model.learn.isEnabled)
     assert "got 0; correct a few more places" in taught(widget.model, qtbot)
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "moved away"])
+def test_the_model_that_made_the_labels_is_proposed(viewer, store, model, qtbot, there):
+    source = str(model) if there else str(model.with_name("gone.safetensors"))
+    store.begin_run("some key", {"model_source": source})
+    widget = CorrectWidget(viewer)
+    qtbot.addWidget(widget)
+    assert widget.model.model.model == (source if there else BUNDLED)
 
 
 def test_labels_that_cannot_be_corrected_teach_nothing(qtbot):

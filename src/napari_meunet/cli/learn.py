@@ -47,9 +47,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--model",
-        default=BUNDLED,
-        help="the model that shall learn, best the one that made the labels (default "
-        "%(default)s)",
+        help="the model that shall learn; if not given, the one that made the labels",
     )
     parser.add_argument(
         "-o",
@@ -100,16 +98,16 @@ def run(options: argparse.Namespace) -> int:
     output = _output(options)
     require_absent(output, overwrite=options.overwrite)
     folder = options.labels or labels_folder(options.image)
-    checkpoint = load_checkpoint(options.model)
-    config = learning_config(
-        checkpoint.card,
-        STEPS if options.steps is None else options.steps,
-        seed=options.seed,
-        device=options.device,
-        memory=options.memory,
-    )
     others = labelled_scans(options.replay) if options.replay else []
     with LabelStore.open(folder, writable=False) as store:
+        checkpoint = load_checkpoint(options.model or store.model_source or BUNDLED)
+        config = learning_config(
+            checkpoint.card,
+            STEPS if options.steps is None else options.steps,
+            seed=options.seed,
+            device=options.device,
+            memory=options.memory,
+        )
         steps = learn(
             with_known_spacing(opened(options), folder),
             store,

@@ -264,6 +264,7 @@ class _Run:
         return RunRecord(
             model=self.checkpoint.card.name,
             checkpoint=self.checkpoint.digest(),
+            model_source=self.checkpoint.source,
             preset=plan.preset,
             device=plan.device,
             precision=plan.precision,

@@ -74,6 +74,8 @@ class RunRecord(Frozen):
     ----------
     model, checkpoint
         Name of the model and digest of its weights.
+    model_source
+        What it was loaded by: of this the key does not depend.
     preset, device, precision
         As in the plan.
     limits
@@ -93,6 +95,7 @@ class RunRecord(Frozen):
 
     model: str
     checkpoint: str
+    model_source: str = ""
     preset: str
     device: str
     precision: str
@@ -110,7 +113,8 @@ class RunRecord(Frozen):
     @property
     def key(self) -> str:
         """A digest of all that labels depend on."""
-        text = self.model_dump_json(exclude_defaults=True, exclude={"calibration"})
+        others = {"calibration", "model_source"}
+        text = self.model_dump_json(exclude_defaults=True, exclude=others)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod

@@ -455,6 +455,11 @@ class LabelStore:
         run = self.manifest.run
         return run.description if run else {}
 
+    @property
+    def model_source(self) -> str:
+        """Name or file of the model that ran last; empty if it is not known."""
+        return str(self.run_description.get("model_source", ""))
+
     def finished_planes(self, column: str) -> int:
         """Return how many planes, from plane 0, this run has finished in a column.
 

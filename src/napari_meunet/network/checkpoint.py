@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from napari_meunet.atomic import replacing, writing
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.card import (
     AUTHORS_SUFFIXES,
+    BUNDLED,
     Card,
     NetworkConfig,
     checkpoint_path,
@@ -46,10 +47,13 @@ class Checkpoint:
         State dict of `Cascade`, float32.
     card
         Architecture, classes and provenance.
+    source
+        What `load_checkpoint` finds it by; empty if it was not loaded.
     """
 
     weights: Mapping[str, Tensor]
     card: Card
+    source: str = ""
 
     def build(self) -> Cascade:
         """Return the network with the weights in it, in evaluation mode.
@@ -114,8 +118,9 @@ def load_checkpoint(model: str | Path) -> Checkpoint:
         If there is no such model or the file is not a checkpoint.
     """
     path = checkpoint_path(model)
+    source = BUNDLED if str(model) == BUNDLED else str(path.absolute())
     if path.suffix in AUTHORS_SUFFIXES:
-        return _load_authors_checkpoint(path)
+        return replace(_load_authors_checkpoint(path), source=source)
     card = read_card(path)
     try:
         weights = load(path.read_bytes())  # mapped, it could not be replaced on Windows
@@ -124,7 +129,8 @@ def load_checkpoint(model: str | Path) -> Checkpoint:
             f"the weights of {path.name} must be complete, got: {error}; copy the "
             "file again"
         ) from error
-    return Checkpoint({name: _widened(weights[name]) for name in weights}, card)
+    widened = {name: _widened(weights[name]) for name in weights}
+    return Checkpoint(widened, card, source)
 
 
 def _widened(tensor: Tensor) -> Tensor:

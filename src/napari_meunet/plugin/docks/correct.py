@@ -125,7 +125,7 @@ class CorrectWidget(Dock):
         self._refresh_history()
         self.tools.take_layer()
         self.brush.refresh()
-        self.model.refresh()
+        self.model.take_layer()
 
     # where to look
 

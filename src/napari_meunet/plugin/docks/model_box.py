@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QPushButton
 
+from napari_meunet.network.card import BUNDLED
 from napari_meunet.plugin.docks.trial_box import TrialBox
 from napari_meunet.plugin.jobs import Ending, Job
 from napari_meunet.plugin.layers import writable_store_of
@@ -73,6 +74,13 @@ class ModelBox(QGroupBox):
     @property
     def _store(self) -> "LabelStore | None":
         return writable_store_of(self._layers.layer)
+
+    def take_layer(self) -> None:
+        """Propose the model that made the labels, if it is still there."""
+        source = self._store.model_source if self._store else ""
+        if source == BUNDLED or Path(source).is_file():
+            self.model.model = source
+        self.refresh()
 
     def refresh(self) -> None:
         """Allow what can be done."""
