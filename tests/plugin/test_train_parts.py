@@ -53,6 +53,7 @@ def test_a_message_on_the_way_is_no_phase():
     shown = list(watch.follow((step for step in steps), Course(CONFIG)))
     assert [step.done for step in shown] == [0, 1, 1, 2, 11]
     assert [figure.step for figure in watch.figures] == [1, 2, 11]
+    assert watch.remark == f"{steps[0].message}; {steps[2].message}"
 
 
 def test_a_remark_on_the_scans_is_kept():

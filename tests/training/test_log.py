@@ -103,6 +103,13 @@ def test_tensorboard_gets_the_figures(tmp_path):
     assert found == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
 
 
+def test_a_folder_that_is_none_is_told_before_the_first_step(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(MeUNetError, match="file must be writable"):
+        next(logged_to_tensorboard(steps(1, 3), path))
+
+
 def test_names_of_any_script_are_written_whatever_the_system_uses(tmp_path):
     code = (
         "import sys; from pathlib import Path; "

@@ -100,8 +100,7 @@ def _lines_of_card(card: Card) -> dict[str, list[str]]:
             else "raw grey values"
         ],
         "data": [card.data],
-        "metrics": [f"{value:.4f}  {name}" for name, value in card.metrics.items()]
-        or ["none"],
+        "metrics": _lines_of_metrics(card) or ["none"],
         "licence": [card.licence],
         "commands": list(card.command) or ["none"],
         "training": [
@@ -109,6 +108,13 @@ def _lines_of_card(card: Card) -> dict[str, list[str]]:
         ]
         or ["unknown"],
     }
+
+
+def _lines_of_metrics(card: Card) -> list[str]:
+    lines = [f"{value:.4f}  {name}" for name, value in card.metrics.items()]
+    if card.calibration:
+        lines.append(f"calibrated on {card.calibration.n_scans} scans")
+    return lines
 
 
 def _lines_of_training(record: TrainingRecord) -> list[str]:

@@ -157,10 +157,12 @@ def _specimens(
 
 
 def _remarked(steps: Steps) -> Steps:
-    """Pass the steps on, and say what a person should know of the scans."""
+    """Pass the steps on, and say what a person should know."""
+    from napari_meunet.training.log import is_remark
+
     with closing(steps):
         for step in steps:
-            if step.unit == "scans":
+            if is_remark(step):
                 remark(step.message)
             yield step
 

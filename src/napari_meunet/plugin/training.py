@@ -27,7 +27,7 @@ from napari_meunet.plugin.layers import (
 )
 from napari_meunet.plugin.torch_import import import_torch
 from napari_meunet.progress import Steps
-from napari_meunet.training.log import logged_to_csv, read_log
+from napari_meunet.training.log import is_remark, logged_to_csv, read_log
 from napari_meunet.training.output import log_path, require_writable, state_path
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Watch:
     look
         The latest.
     remark
-        What a person should know of the scans; empty if nothing.
+        What a person should know of the scans and of memory; empty if nothing.
     is_trained
         Whether the model is complete, and only its measurement may follow.
     """
@@ -156,7 +156,7 @@ class Watch:
                     self.figures.extend(
                         Figure(done, *figure) for figure in step.metrics.items()
                     )
-                if step.unit == "scans":
+                if is_remark(step):
                     self.remark = "; ".join(filter(None, (self.remark, step.message)))
                 yield replace(step, done=done, total=course.total, unit="steps")
 

@@ -82,7 +82,7 @@ def logged_to_tensorboard(steps: Steps, folder: Path) -> Steps:
     Raises
     ------
     MeUNetError
-        If TensorBoard is not installed.
+        If TensorBoard is not installed, or `folder` cannot be written.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -91,8 +91,19 @@ def logged_to_tensorboard(steps: Steps, folder: Path) -> Steps:
             f"TensorBoard must be installed to write its files, got: {error}; run 'pip "
             "install tensorboard', or leave out --tensorboard"
         ) from error
-    with SummaryWriter(folder) as writer, closing(steps):
+    with writing(folder):
+        writer = SummaryWriter(folder)
+    with closing(writer), closing(steps):
         for step in steps:
-            for name, value in step.metrics.items():
-                writer.add_scalar(f"{step.message}/{name}", value, step.done)
+            with writing(folder):
+                for name, value in step.metrics.items():
+                    writer.add_scalar(f"{step.message}/{name}", value, step.done)
             yield step
+
+
+def is_remark(step: Progress) -> bool:
+    """Tell whether a step of a training says what a person should know.
+
+    That is of the scans, or of the memory that steps take; all others count work.
+    """
+    return step.unit == "scans" or (step.unit == "steps" and not step.metrics)

@@ -117,7 +117,8 @@ def test_other_networks_are_planned_as_well(architecture):
 
 
 @pytest.mark.parametrize(
-    ("phase", "whole", "least"), [("stage 1", 3.8, 2.0), ("stage 2", 2.3, 1.5)]
+    ("phase", "whole", "least"),
+    [("stage 1", 3.8, 2.0), ("stage 2", 2.3, 1.5), ("both stages", 4.1, 2.0)],
 )
 def test_the_published_patches_fit_six_gigabytes(phase, whole, least):
     """Mixed precision, batch 1: the allocator's arithmetic, without cuDNN's space."""
