@@ -1,0 +1,1 @@
+"""What a few painted planes of one scan are enough for."""
