@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import machine
 from napari_meunet.training.label_values import IGNORE
-from napari_meunet.training.phantoms.phantom import make_phantom
+from napari_meunet.training.phantoms.phantom import CLASSES, make_phantom
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -29,7 +29,7 @@ SHAPE = (256, 112, 112)
 FRACTIONS = (1 / 6, 1 / 2, 5 / 6)
 """Where the planes are painted: near both ends of an organ, and in its middle."""
 
-CLASSES = {"gut": 1, "ovary": 2}
+ORGANS = {label.name: label.value for label in CLASSES if label.value}
 
 PATCHES = ("--patch-size", "64", "--expanded-size", "64", "--batch-size", "4")
 
@@ -75,7 +75,7 @@ def measure(seed: int, options: argparse.Namespace) -> dict:
         how = *how, "--learning-rate", "0.002", "--seed", str(seed)
         model = Path(name) / "own.safetensors"
         start = time.monotonic()
-        meunet("train", painted, "-o", model, "--classes", *CLASSES, *how)
+        meunet("train", painted, "-o", model, "--classes", *ORGANS, *how)
         seconds = time.monotonic() - start
         judged = json.loads(meunet("evaluate", others, "--model", model, "--json"))
     (specimen,) = judged["specimens"].values()
@@ -83,7 +83,7 @@ def measure(seed: int, options: argparse.Namespace) -> dict:
         "phantom": options.phantom,
         "planes": np.flatnonzero(planes).tolist(),
         "training": " ".join(how),
-        "dice": {name: specimen[str(v)]["dice"] for name, v in CLASSES.items()},
+        "dice": {name: specimen[str(v)]["dice"] for name, v in ORGANS.items()},
         "seconds": round(seconds, 1),
         "machine": machine(torch.device("cpu"), "napari-meunet"),
     }
@@ -91,7 +91,7 @@ def measure(seed: int, options: argparse.Namespace) -> dict:
 
 def planes_to_paint(labels: NDArray[np.uint8]) -> NDArray[np.bool]:
     """Return which planes are painted, ``(z,)``: some with each class, some empty."""
-    holds = [(labels == value).any((1, 2)) for value in CLASSES.values()]
+    holds = [(labels == value).any((1, 2)) for value in ORGANS.values()]
     chosen = np.zeros(len(labels), bool)
     for having in (*holds, ~np.any(holds, axis=0)):
         known = np.flatnonzero(having)

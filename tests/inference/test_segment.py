@@ -15,7 +15,7 @@ from napari_meunet.config import Calibration, SegmentationConfig, TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference import segment as room
 from napari_meunet.inference.machine import Machine
-from napari_meunet.inference.segment import next_run, segment
+from napari_meunet.inference.segment import averages_as_before, next_run, segment
 from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.inference.target import RunRecord
 from napari_meunet.inference.tiles import Grid
@@ -277,6 +277,17 @@ def test_a_mean_turns_with_the_scan(checkpoint, memory_labels, average):
     run_on_a_fine_scan(half_turn, model, turned, average=average)
     other = (turned.labels[::-1, ::-1] != labels.labels).mean()
     assert other < 1e-3 if average else other > 0.05
+
+
+def test_labels_tell_whether_they_are_a_mean(checkpoint, voxels, memory_labels):
+    model = a_model_of_half_turns(checkpoint)
+    labels = memory_labels(SHAPE)
+    assert not averages_as_before(labels, model.card)
+    run(voxels, model, labels)
+    assert not averages_as_before(labels, model.card)
+    run(voxels, model, labels, average=True)
+    assert averages_as_before(labels, model.card)
+    assert not averages_as_before(labels, checkpoint.card)  # which cannot
 
 
 def test_a_mean_does_not_depend_on_how_the_section_is_cut(

@@ -5,35 +5,22 @@ import pytest
 from napari_meunet.config import TrainingConfig
 from napari_meunet.network.card import (
     BUNDLED,
-    Card,
-    NetworkConfig,
     TrainingRecord,
     checkpoint_path,
     read_card,
 )
-from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.network.orientations import AXES, flips_alike, orientations
 
 
 def card_of(*configs):
-    network = NetworkConfig(
-        n_classes=2, features=(2,) * 5, refinement_features=(2,) * 3, fusion="none"
-    )
-    records = [
+    records = tuple(
         TrainingRecord(
             specimens=("one",), config=config, versions={}, device="cpu", seconds=1
         )
         for config in configs
-    ]
-    return Card(
-        name="some",
-        version="1",
-        network=network,
-        classes=unnamed_classes(2),
-        data="none",
-        licence="CC0-1.0",
-        training=tuple(records),
     )
+    card = read_card(checkpoint_path(BUNDLED))
+    return card.model_copy(update={"training": records})
 
 
 def learned(**values):

@@ -341,6 +341,12 @@ def flips_averaged(card: Card, config: SegmentationConfig) -> tuple[Axes, ...]:
     return flips
 
 
+def averages_as_before(labels: LabelTarget, card: Card) -> bool:
+    """Tell whether the last run took the mean over flipped scans, and a model can."""
+    last = RunRecord.last(labels)
+    return last is not None and len(last.flips) > 1 and len(flips_alike(card)) > 1
+
+
 def _require_same_shape(volume: Volume, labels: LabelTarget) -> None:
     if volume.shape != labels.shape:
         raise MeUNetError(

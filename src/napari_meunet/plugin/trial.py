@@ -153,17 +153,14 @@ def try_as_asked(trial: Trial) -> Generator[Progress, None, Tried]:
     """
     import_torch()
     from napari_meunet.inference.part import segment_part
-    from napari_meunet.inference.target import RunRecord
+    from napari_meunet.inference.segment import averages_as_before
     from napari_meunet.network.checkpoint import load_checkpoint
-    from napari_meunet.network.orientations import flips_alike
 
     checkpoint, store = load_checkpoint(trial.model), trial.store
     volume = scan_of(trial.image, store)
     store.require_scan(volume)
     store.require_classes(checkpoint.card.classes)
-    last, can_average = RunRecord.last(store), len(flips_alike(checkpoint.card)) > 1
-    averaged = last is not None and len(last.flips) > 1
-    how = SegmentationConfig(average=averaged and can_average)
+    how = SegmentationConfig(average=averages_as_before(store, checkpoint.card))
     parent = store.folder.parent
     labels = yield from segment_part(volume, checkpoint, how, trial.box, parent)
     return Tried(volume, store, trial.box, labels)
