@@ -31,8 +31,8 @@ from napari_meunet.training.output import (
     require_writable,
     state_path,
 )
-from napari_meunet.training.specimens.provenance import Pair
 from napari_meunet.training.specimens.reduced import Reducer
+from napari_meunet.training.specimens.scans import Pair
 from napari_meunet.training.specimens.vouched import Vouched
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume

@@ -360,6 +360,22 @@ def test_a_folder_of_scans_is_learned_and_others_are_measured(
     assert "not learned from" in widget.caption.text()
 
 
+def test_labels_without_scans_are_learned_if_all_images_are_made_up(
+    widget, folder, qtbot
+):
+    (folder / "fly.tif").unlink()
+    widget.form.source.setCurrentText(FOLDER)
+    widget.form.folder.path = folder
+    widget.form.classes.setText("gut, ovary")
+    train(widget, qtbot)
+    assert "under more options" in widget.result.text()
+    train(widget, qtbot, TINY.model_copy(update={"synthetic": 1.0}))
+    assert "model is in" in widget.result.text()
+    assert "made up from the labels" in widget.caption.text()
+    card = load_checkpoint(folder / "flies-model.safetensors").card
+    assert card.training[0].specimens == ("fly",)
+
+
 def measuring(*_):
     while True:
         yield Progress(0, 1, "planes", "measuring on scan 1 of 1")

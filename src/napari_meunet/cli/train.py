@@ -27,9 +27,9 @@ from napari_meunet.network.classes import class_table
 from napari_meunet.progress import Steps
 from napari_meunet.training.output import log_path, require_writable, state_path
 from napari_meunet.training.specimens.scans import (
-    label_maps,
+    Pair,
     labelled_scans,
-    open_labels,
+    open_label_maps,
     open_pair,
 )
 from napari_meunet.volume.volume import Volume
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from napari_meunet.network.checkpoint import Checkpoint
 
 Scans = list[tuple[Volume, Volume]]
-Pairs = list[tuple[Volume | None, Volume]]
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -133,18 +132,16 @@ def _config(
 
 def _specimens(
     options: argparse.Namespace, config: TrainingConfig
-) -> tuple[Pairs, Scans]:
+) -> tuple[list[Pair], Scans]:
     """Open what to train on, and what to validate on."""
     from napari_meunet.training.specimens.provenance import hold_out, specimen_name
     from napari_meunet.training.train import is_first_process
 
     painted = options.painted_planes
-    found = [pair for folder in options.data for pair in label_maps(folder)]
-    pairs: Pairs = [
-        open_pair(scan, labels, painted=painted)
-        if scan
-        else (None, open_labels(labels, painted=painted))
-        for scan, labels in found
+    pairs = [
+        pair
+        for folder in options.data
+        for pair in open_label_maps(folder, painted=painted)
     ]
     if options.validation:
         return pairs, [open_pair(*pair) for pair in labelled_scans(options.validation)]

@@ -32,6 +32,7 @@ from napari_meunet.training.output import log_path, require_writable, state_path
 
 if TYPE_CHECKING:
     from napari_meunet.training.loop.preview import Look
+    from napari_meunet.training.specimens.scans import Pair
     from napari_meunet.volume.volume import Volume
 
 
@@ -287,7 +288,7 @@ def train_as_asked(task: Task, watch: Watch) -> Steps:
         output,
         classes,
         config,
-        [scan for scan, _ in pairs],
+        [scan or labels for scan, labels in pairs],
         command="the Train dock of napari",
         initial=initial,
         voxel_size=reducer.voxel_size,
@@ -333,18 +334,16 @@ def _remember(request: Request) -> None:
 
 def _pairs(
     task: Task, named: tuple[LabelClass, ...]
-) -> tuple[list[tuple["Volume", "Volume"]], tuple[LabelClass, ...]]:
+) -> tuple[list["Pair"], tuple[LabelClass, ...]]:
     """Open scans and labels; return them, and the classes: `named` if no file is."""
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.training.patches.sparse import only_painted_planes
-    from napari_meunet.training.specimens.scans import labelled_scans, open_pair
+    from napari_meunet.training.specimens.scans import open_label_maps
     from napari_meunet.volume.volume import Volume
 
     request, painted = task.request, task.request.painted_planes
     if request.folder is not None:
-        scans = labelled_scans(request.folder)
-        pairs = [open_pair(*pair, painted=painted) for pair in scans]
-        return pairs, named
+        return open_label_maps(request.folder, painted=painted), named
     if task.image is None or task.labels is None:
         raise MeUNetError(
             "training needs the scan and its labels in the viewer, got none of one of "

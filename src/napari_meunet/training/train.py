@@ -35,7 +35,6 @@ from napari_meunet.training.patches.classes import numbered
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.patches.windows import ROULETTE_SEED, kept_windows
 from napari_meunet.training.specimens.provenance import (
-    Pair,
     require_apart,
     specimen_name,
     training_record,
@@ -46,6 +45,7 @@ from napari_meunet.training.specimens.requirements import (
     require_learnable,
     require_trainable,
 )
+from napari_meunet.training.specimens.scans import Pair
 from napari_meunet.training.specimens.spacings import spacing_remarks
 from napari_meunet.volume.volume import Volume
 
@@ -88,7 +88,8 @@ def train(
         Scans and labels of other specimens, to measure Dice on meanwhile.
     show
         Gets a plane as the network labels it, now and then: of the first validation
-        scan, or of the first scan that is trained on if there is none.
+        scan, or of the first scan that is trained on if there is none. Where there are
+        labels alone, an image is made up from them.
 
     Yields
     ------
@@ -111,7 +112,7 @@ def train(
     fabric.launch()
     data = yield from _data(pairs, validation, card, config)
     yield from _remarks(pairs, data, config, card.voxel_size)
-    if show and (validation or data.specimens[0].image):
+    if show:
         size = config.expanded_size
         preview = Preview(data.specimens, data.validation, size, show)
         data = replace(data, preview=preview)

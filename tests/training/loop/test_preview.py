@@ -56,6 +56,18 @@ def test_raw_grey_values_are_shown_between_black_and_white(labels, rng):
     assert max(image.max() for image in seen) > 200  # the network sees raw values
 
 
+def test_without_a_scan_an_image_is_made_up_and_stays_the_same(labels, rng):
+    alone = Specimen.index(None, Volume.from_array(labels), 3, rng)
+    first, second = (look_at([alone], size=80) for _ in range(2))
+    assert first.made_up
+    assert first.z == CHOSEN
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.labels, labels[CHOSEN])
+    means = [first.image[first.labels == value].mean() for value in range(3)]
+    assert 0 <= min(means) < max(means) <= 1
+    np.testing.assert_array_equal(first.found, first.image > 0.5)
+
+
 def test_a_large_section_is_cut_around_its_labels(rng, monkeypatch):
     monkeypatch.setattr(preview, "WINDOWS", 1)
     labels = np.zeros((8, 200, 300), np.uint8)

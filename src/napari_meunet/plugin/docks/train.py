@@ -236,9 +236,10 @@ class TrainWidget(Dock):
             planes = look.image, look.labels, look.found
             self.picture.show_plane(*planes, self._classes)
             learned = "learned from" if look.trained_on else "not learned from"
+            image = " The image is made up from the labels." if look.made_up else ""
             self.caption.say(
-                f"Plane {look.z} of {look.scan}, {learned}. Colours: the model. White "
-                "lines: the labels."
+                f"Plane {look.z} of {look.scan}, {learned}.{image} Colours: the model. "
+                "White lines: the labels."
             )
 
     def _draw(self, figures: Sequence[Figure]) -> None:

@@ -64,7 +64,8 @@ class TrainForm(QWidget):
         self.folder = PathField(
             "NAME.tif, NAME_labels.tif",
             "a folder of scans, each with its labels beside it: fly.tif and "
-            "fly_labels.tif",
+            "fly_labels.tif; labels alone are enough if all images are made up, see "
+            "Made-up images under more options",
             folder=True,
         )
         self.painted = QCheckBox("only the painted planes")

@@ -180,7 +180,8 @@ def _images() -> list[Widget]:
             max=1,
             step=0.1,
             tooltip="fraction of the cubes whose image is made up from the labels with "
-            "random contrasts, for scans unlike those at hand",
+            "random contrasts, for scans unlike those at hand; with 1, labels need no "
+            "scan",
         ),
     ]
 

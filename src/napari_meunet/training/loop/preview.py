@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_meunet.training.evaluation.validation import Predict
 from napari_meunet.training.patches.specimen import Specimen
+from napari_meunet.training.patches.synthesis import synthesised
 
 WINDOWS = 4
 """Windows along y and x that are labelled at most: a large section is cut."""
@@ -42,6 +44,8 @@ class Look:
         Name of the scan.
     trained_on
         Whether the network learns from this scan.
+    made_up
+        Whether there is no scan, and the image is made up from the labels.
     """
 
     image: NDArray[np.float32]
@@ -50,6 +54,7 @@ class Look:
     z: int
     scan: str
     trained_on: bool
+    made_up: bool
 
 
 Show = Callable[[Look], None]
@@ -82,10 +87,13 @@ class Preview:
     ) -> None:
         self._trained_on = not held_out
         self._specimen = (held_out or specimens)[0]
-        self._white = 1 if self._specimen.intensity else RAW_WHITE
+        self._made_up = self._specimen.image is None
+        is_scaled = self._specimen.intensity or self._made_up
+        self._white = 1 if is_scaled else RAW_WHITE
         self._size = size
         self._show = show
-        self._z, self._corner, self._counts = _choose(self._specimen, size)
+        most = 1 if self._made_up else WINDOWS  # each would be made up in its own way
+        self._z, self._corner, self._counts = _choose(self._specimen, size, most)
         self._next = 0.0
 
     def look_when_due(self, predict: Predict) -> None:
@@ -110,7 +118,7 @@ class Preview:
             )
             start = np.array((self._z - size // 2, *self._corner))
             start[1:] += (y * size, x * size)
-            window, drawn = self._specimen.patch(start, size)
+            window, drawn = self._window(start)
             image[place] = window[size // 2] / self._white
             labels[place] = drawn[size // 2]
             found[place] = predict(window)[size // 2]
@@ -123,7 +131,18 @@ class Preview:
             self._z,
             path.name if path else "the scan",
             self._trained_on,
+            self._made_up,
         )
+
+    def _window(
+        self, start: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return image and labels at `start`; an image made up is always the same."""
+        image, labels = self._specimen.patch(start, self._size)
+        if self._made_up:
+            generator = torch.Generator().manual_seed(0)
+            image = synthesised(torch.from_numpy(labels), generator)[0].numpy()
+        return image, labels
 
     def _inside(self) -> tuple[slice, ...]:
         """Return the part of the windows that lies within the scan."""
@@ -136,9 +155,11 @@ class Preview:
 
 
 def _choose(
-    specimen: Specimen, size: int
+    specimen: Specimen, size: int, most: int
 ) -> tuple[int, NDArray[np.intp], tuple[int, int]]:
     """Return a plane, the corner of its windows along (y, x), and how many there are.
+
+    There are `most` at most along each axis.
 
     It is the plane with the most classes, and of those the one in which the rarest
     class has the most of its voxels; the windows lie around the labels there.
@@ -152,7 +173,7 @@ def _choose(
     )
     z = int(np.argmax((shares > 0).sum(axis=0) + shares.min(axis=0)))
     here = np.concatenate([found[found[:, 0] == z] for found in organs])
-    n_y, n_x = (min(WINDOWS, -(-n // size)) for n in section)
+    n_y, n_x = (min(most, -(-n // size)) for n in section)
     reach = np.array((n_y, n_x)) * size
     room = np.array(section) - reach
     start = here[:, 1:].mean(axis=0).astype(np.intp) - reach // 2

@@ -13,12 +13,9 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import scan_name
 from napari_meunet.network.card import Card, TrainingRecord
-from napari_meunet.training.specimens.scans import LABELS_SUFFIX
+from napari_meunet.training.specimens.scans import LABELS_SUFFIX, Pair
 from napari_meunet.volume.fingerprint import fingerprint
 from napari_meunet.volume.volume import Volume
-
-Pair = tuple[Volume | None, Volume]
-"""A scan, if there is one, and its labels."""
 
 UNNAMED = "unnamed"
 """Stands for specimens that are not in files."""

@@ -20,7 +20,8 @@ from napari_meunet.network.spacing import (
 from napari_meunet.training.label_values import IGNORE, checked
 from napari_meunet.training.patches.augmentation import Augmentation, learns_detail
 from napari_meunet.training.patches.specimen import require_same_shape
-from napari_meunet.training.specimens.provenance import Pair, specimen_name
+from napari_meunet.training.specimens.provenance import specimen_name
+from napari_meunet.training.specimens.scans import Pair
 from napari_meunet.volume.reduced import ReducedPlanes, reduced, reduced_shape
 from napari_meunet.volume.volume import Planes, Spacing, Volume
 from napari_meunet.words import spacing_in_words

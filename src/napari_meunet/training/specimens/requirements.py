@@ -8,7 +8,8 @@ from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import Checkpoint
 from napari_meunet.training.patches.augmentation import learns_detail
 from napari_meunet.training.patches.specimen import Specimen
-from napari_meunet.training.specimens.provenance import Pair, specimen_name
+from napari_meunet.training.specimens.provenance import specimen_name
+from napari_meunet.training.specimens.scans import Pair
 
 
 def require_trainable(
@@ -119,7 +120,8 @@ def require_images(
         raise MeUNetError(
             "labels without a scan go with images that are all made up, got no scan of "
             f"{', '.join(lonely)} and {config.synthetic:g} of the images made up; add "
-            "the scans, or pass --synthetic 1"
+            "the scans, or pass --synthetic 1 (in napari, under more options, choose 1 "
+            "for Made-up images)"
         )
     if config.normalise == (card.intensity is None):
         raise MeUNetError(

@@ -15,6 +15,9 @@ from napari_meunet.words import some_of
 LABELS_SUFFIX = "_labels"
 """`fly.tif` goes with `fly_labels.tif`."""
 
+Pair = tuple[Volume | None, Volume]
+"""A scan, if there is one, and its labels."""
+
 
 def labelled_scans(folder: Path) -> list[tuple[Path, Path]]:
     """Return the scans of a folder that have labels beside them, in name order.
@@ -112,8 +115,23 @@ def _scan_of(labels: Path, name: str) -> Path | None:
     return scans[0] if scans else None
 
 
-def open_labels(labels: Path, *, painted: bool = False) -> Volume:
-    """Open labels as training shall see them, see `open_pair`."""
+def open_label_maps(folder: Path, *, painted: bool = False) -> list[Pair]:
+    """Open the labels of a folder, with their scans where there are, see `open_pair`.
+
+    Raises
+    ------
+    MeUNetError
+        As `label_maps` and `open_pair`.
+    """
+    return [
+        open_pair(scan, labels, painted=painted)
+        if scan
+        else (None, _open_labels(labels, painted))
+        for scan, labels in label_maps(folder)
+    ]
+
+
+def _open_labels(labels: Path, painted: bool) -> Volume:
     drawn = open_volume(labels)
     if not painted:
         return drawn
@@ -141,7 +159,7 @@ def open_pair(
     MeUNetError
         If one of them cannot be opened, or nothing is painted.
     """
-    return open_volume(scan), open_labels(labels, painted=painted)
+    return open_volume(scan), _open_labels(labels, painted)
 
 
 def spacing_range(scans: Sequence[Volume]) -> SpacingRange | None:
