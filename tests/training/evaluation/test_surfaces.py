@@ -1,3 +1,6 @@
+import tracemalloc
+from math import prod
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,6 +53,29 @@ def test_a_shifted_sheet_is_as_far_as_it_was_shifted(axis):
     assert found.hausdorff() == pytest.approx(distance)
     assert found.surface_dice(distance - 0.01) == 0
     assert found.surface_dice(distance) == 1
+
+
+class Ball:
+    """Labels of a ball in the middle of a volume, computed plane by plane."""
+
+    def __init__(self, shape, radius):
+        self.shape, self.dtype, self._radius = shape, np.dtype(np.uint8), radius
+
+    def __getitem__(self, z):
+        far = [(np.arange(n) - n // 2) ** 2 for n in self.shape]
+        inside = far[0][z] + np.add.outer(far[1], far[2]) <= self._radius**2
+        return inside.astype(np.uint8)
+
+
+def test_memory_goes_with_the_surfaces_and_not_with_the_volume():
+    shape = (200, 400, 400)
+    labels, reference = Ball(shape, 40), Ball(shape, 43)
+    tracemalloc.start()
+    found = surface_distances(labels, reference, UNIT)[1]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.hausdorff(100) == pytest.approx(3, abs=1)
+    assert peak < prod(shape) / 4
 
 
 def test_the_percentile_leaves_out_a_far_speck():

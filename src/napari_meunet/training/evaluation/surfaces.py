@@ -17,7 +17,7 @@ from napari_meunet.volume.volume import Planes
 OUTSIDE = -1
 """Stands for the voxels around the volume, which have no class."""
 
-NOWHERE: NDArray[np.intp] = np.empty((0, 3), np.intp)
+NOWHERE: NDArray[np.int32] = np.empty((0, 3), np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +101,14 @@ def surface_distances(
     }
 
 
-def surface_voxels(labels: Planes) -> dict[int, NDArray[np.intp]]:
+def surface_voxels(labels: Planes) -> dict[int, NDArray[np.int32]]:
     """Return the positions ``(n, 3)`` of each class's voxels that touch another class.
 
     Six neighbours count, and only voxels with a label do (`IGNORE`). A class that the
     edge of the scan cuts off has a surface there, too.
     """
     outside = np.full(np.add(labels.shape[1:], 2), OUTSIDE, np.int16)
-    found: dict[int, list[NDArray[np.intp]]] = {}
+    found: dict[int, list[NDArray[np.int32]]] = {}
     below, plane = outside, _framed(labels, 0)
     for z in range(labels.shape[0]):
         above = _framed(labels, z + 1) if z + 1 < labels.shape[0] else outside
@@ -125,7 +125,7 @@ def surface_voxels(labels: Planes) -> dict[int, NDArray[np.intp]]:
         for neighbour in neighbours:
             touches |= (values != neighbour) & (neighbour != IGNORE)
         y, x = np.nonzero(touches & (values > 0) & (values != IGNORE))
-        positions = np.stack((np.full_like(y, z), y, x), axis=1)
+        positions = np.stack((np.full_like(y, z), y, x), axis=1).astype(np.int32)
         for value in np.unique(values[y, x]).tolist():
             found.setdefault(value, []).append(positions[values[y, x] == value])
         below, plane = plane, above
