@@ -6,12 +6,31 @@ import torch
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference import machine as room
-from napari_meunet.inference.machine import inspect_machine
+from napari_meunet.inference.machine import inspect_machine, measured_rate
+from napari_meunet.network.cascade import Cascade
 
 
 @pytest.fixture(autouse=True)
 def no_rate(monkeypatch):
     monkeypatch.setattr(room, "measured_rate", lambda device, precision: 1e11)
+
+
+def test_a_forecast_leaves_random_numbers_to_others(monkeypatch):
+    class Meanwhile(Cascade):
+        """Built while another thread draws a number."""
+
+        def __init__(self, **network):
+            super().__init__(**network)
+            torch.rand(1, device="cpu")
+
+    monkeypatch.setattr(room, "Cascade", Meanwhile)
+    monkeypatch.setattr(room, "FEATURES", (2, 2, 2, 2, 2))
+    torch.manual_seed(3)
+    torch.rand(1)
+    drawn = torch.get_rng_state()
+    torch.manual_seed(3)
+    assert measured_rate.__wrapped__(torch.device("cpu"), "fp32") > 0
+    assert torch.equal(torch.get_rng_state(), drawn)
 
 
 def test_the_processor_shares_its_memory():

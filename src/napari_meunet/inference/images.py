@@ -1,6 +1,7 @@
 """Planes of a volume as the network wants to see them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.tiles import Box, Span
-from napari_meunet.volume.volume import Volume
+from napari_meunet.volume.volume import Volume, let_go
 
 Limits = tuple[float, float] | None
 """Intensities that become 0 and 1; None leaves raw values."""
@@ -45,9 +46,9 @@ class Images:
         if z.start == z.stop:
             return np.empty((0, 0, 0), np.uint8)
         part = self.volume.planes[z, y, x]
-        if part.dtype == np.uint8:
-            return np.array(part)
-        return np.array(part, dtype=np.float32)
+        voxels = _copied(part)
+        let_go(self.volume.planes)
+        return voxels
 
     def image(self, voxels: Voxels, box: Box, weights: FoldedCascade) -> Tensor:
         """Return what `read` gave for `box` as an image ``(1, 1, z, y, x)``.
@@ -72,6 +73,12 @@ class Images:
             for (start, stop), (first, last) in zip(box, spans, strict=True)
         )
         return z, y, x
+
+
+def _copied(part: NDArray[Any]) -> Voxels:
+    if part.dtype == np.uint8:
+        return np.array(part)
+    return np.array(part, dtype=np.float32)
 
 
 def scaled(voxels: Tensor, limits: Limits) -> Tensor:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_meunet.config import Shape
 from napari_meunet.labels.box import Box
 from napari_meunet.labels.mapped import create_map, open_map
+from napari_meunet.mapped import give_back
 
 
 def corrected_bytes(shape: Shape) -> int:
@@ -84,6 +85,10 @@ class Corrected:
         bits = np.unpackbits(self._bits[place], axis=2, bitorder="little")
         bits[:, :, _bits_of(box)] = mask
         self._bits[place] = np.packbits(bits, axis=2, bitorder="little")
+
+    def let_go(self) -> None:
+        """Give back the memory that the map has taken, see `mapped.give_back`."""
+        give_back(self._bits)
 
     def flush(self) -> None:
         """Return when the mask is on the disk."""

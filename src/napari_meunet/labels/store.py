@@ -477,6 +477,7 @@ class LabelStore:
             If no run has begun.
         """
         self.flush()
+        self._voxels.let_go()
         with self._manifest_lock:
             run = self.manifest.run
             if run is None:

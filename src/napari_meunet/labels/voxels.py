@@ -26,6 +26,7 @@ from napari_meunet.labels.tiff import (
     open_tiff,
     require_room,
 )
+from napari_meunet.mapped import give_back
 from napari_meunet.volume.volume import Spacing
 
 PAGE = 4096
@@ -265,6 +266,13 @@ class Voxels:
                 flush_to_disk(_mask(self._folder))
                 flush_to_disk(_tiff(self._folder))
                 self.confidence.flush()
+
+    def let_go(self) -> None:
+        """Give back the memory that the maps have taken, see `mapped.give_back`."""
+        give_back(self.labels)
+        self.corrected.let_go()
+        if self.writable:
+            give_back(self.model)
 
     def unmap(self) -> None:
         """Let go of the files; nothing can be read any more."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
+from napari_meunet.mapped import give_back
 
 GIVEN = "given by the user"
 """Origin of a spacing that a person gave; it counts more than what a file says."""
@@ -48,6 +49,14 @@ def kept_bytes(planes: Planes, section: tuple[int, int]) -> int:
     """
     kept = getattr(planes, "kept_bytes", None)
     return kept(section) if kept else 0
+
+
+def let_go(planes: Planes) -> None:
+    """Give back the memory of planes that lie in a mapped file, see `give_back`."""
+    while (inner := getattr(planes, "planes", None)) is not None:
+        planes = inner
+    if isinstance(planes, np.ndarray):
+        give_back(planes)
 
 
 @dataclass(frozen=True)
