@@ -7,6 +7,8 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at
 from napari_meunet.labels.tools.merge import Merge
 from napari_meunet.labels.tools.planes import CopyPlane, Interpolate
+from napari_meunet.labels.tools.shapes import Grow
+from napari_meunet.labels.tools.take_over import TakeOver
 
 
 def disk(shape, center, radius):
@@ -212,6 +214,33 @@ def test_labels_are_interpolated_each_by_itself(stored, used):
     for z in range(12):
         np.testing.assert_array_equal(found[z] == 1, one)
         np.testing.assert_array_equal(found[z] == 2, two & (3 <= z <= 7))
+
+
+@pytest.mark.parametrize("grown_first", [True, False])
+def test_planes_that_a_tool_has_changed_are_none_to_go_by(stored, used, grown_first):
+    labels = np.zeros((13, 24, 24), np.uint8)
+    labels[:, 10:14, 10:14] = 1  # of the model
+    store = stored(labels)
+    mask = disk((24, 24), (12, 12), 8)
+    steps = [lambda: used(store, Grow(1, 3.0))]
+    steps.append(lambda: [paint(store, 0, z, mask) for z in (1, 9)])
+    for step in steps if grown_first else reversed(steps):
+        step()
+    paint(store, 0, 5, disk((24, 24), (3, 3), 1), value=2)
+    found = used(store, Interpolate(1, 0))
+    for z in range(2, 9):
+        assert (found[z] == 1)[mask & (found[z] != 2)].all()
+    assert not (found[10] == 1)[mask].all()
+
+
+def test_what_a_colleague_has_painted_is_gone_by(stored, used):
+    mine, theirs = (stored(np.zeros((9, 12, 12))) for _ in range(2))
+    mask = disk((12, 12), (6, 6), 4)
+    for z in (1, 7):
+        paint(theirs, 0, z, mask)
+    used(mine, TakeOver(theirs.labels, theirs.corrected))
+    found = used(mine, Interpolate(1, 0))
+    np.testing.assert_array_equal(found[1:8], np.broadcast_to(mask, (7, 12, 12)))
 
 
 def test_what_goes_through_all_planes_paints_none(stored, used):

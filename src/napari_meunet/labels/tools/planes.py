@@ -15,6 +15,7 @@ from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.history import PAINT
 from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.labels.tools.pieces import Mask
+from napari_meunet.labels.tools.take_over import TakeOver
 from napari_meunet.progress import Progress, Steps
 
 
@@ -115,9 +116,10 @@ class CopyPlane(PlaneTool):
 class Interpolate(PlaneTool):
     """Draws the label between the planes that a person has painted.
 
-    A plane counts as painted if a person has set a voxel of it to the label, and not
-    if the label was interpolated there and nobody has painted in it since: that is
-    drawn anew.
+    A plane counts as painted if a person has set a voxel of it to the label. It does
+    not if the label was interpolated there and nobody has painted in it since: that is
+    drawn anew. Nor does it if tools that go through several planes have changed labels
+    there, and nobody has painted this one.
     Signed distances from the outlines of two such planes are interpolated linearly
     [1]_; outlines that do not overlap move along the line between their centres [2]_.
 
@@ -149,7 +151,8 @@ class Interpolate(PlaneTool):
         """
         drawn_before = self._interpolated(canvas)
         painted = yield from self._painted(canvas)
-        keys = [plane for plane in painted if plane not in drawn_before]
+        others = drawn_before.keys() | self._changed_by_tools(canvas)
+        keys = [plane for plane in painted if plane not in others]
         if len(keys) < 2:
             raise MeUNetError(
                 f"to interpolate, label {self.label} must be painted in two planes or "
@@ -204,6 +207,27 @@ class Interpolate(PlaneTool):
                 for plane in range(across.start, across.stop):
                     planes.pop(plane, None)
         return planes
+
+    def _changed_by_tools(self, canvas: Canvas) -> set[int]:
+        """Return the planes that tools went through, where nobody painted the label.
+
+        What was taken over from somebody else may have been painted.
+        """
+        by_tools: set[int] = set()
+        by_hand: set[int] = set()
+        for stroke in canvas.journal.history.done:
+            across = stroke.box[self.axis]
+            planes = range(across.start, across.stop)
+            if stroke.tool in (self.name, TakeOver.name):
+                continue
+            if stroke.tool != PAINT and len(planes) > 1:
+                by_tools.update(planes)
+            elif any(
+                (edit.after == self.label).any()
+                for edit in canvas.journal.edits(stroke.places)
+            ):
+                by_hand.update(planes)
+        return by_tools - by_hand
 
     def _drew(self, edit: Edit) -> bool:
         """Tell whether an edit has drawn this label in one plane."""
