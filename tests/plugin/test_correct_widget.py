@@ -82,6 +82,29 @@ def test_the_keys_lead_through_the_places_the_worst_first(viewer, widget, store)
     ]
 
 
+def test_what_was_marked_by_mistake_is_gone_back_to(viewer, widget, store):
+    first, second = (10, 38, 69), (38, 14, 6)
+    assert not widget.back.isEnabled()
+    press(viewer, "Shift-N")  # there is nothing behind
+    for key in "NRN":
+        press(viewer, key)
+    assert place(viewer) == second  # the only one that is left comes again
+    press(viewer, "Shift-N")
+    assert place(viewer) == second
+    press(viewer, "Shift-N")
+    assert place(viewer) == first
+    assert "0 of 2 places" in widget.state.text()
+    assert not widget.back.isEnabled()
+    assert not store.review().reviewed.places.any()
+    press(viewer, "R")
+    assert place(viewer) == second
+    widget.reviewed.click()
+    assert "2 of 2 places" in widget.state.text()
+    widget.back.click()
+    assert place(viewer) == second
+    assert "1 of 2 places" in widget.state.text()
+
+
 def test_a_place_is_shown_large_enough_to_paint_in(viewer, widget):
     viewer.camera.zoom = 0.1
     widget.next.click()
@@ -131,7 +154,8 @@ def test_without_labels_of_ours_it_says_what_to_do(viewer, widget, store):
     assert "Add labels first" in widget.state.text()
     viewer.add_layer(Labels(np.zeros((4, 5, 6), int)))
     assert "Add labels first" in widget.state.text()
-    for button in (widget.next, widget.reviewed, widget.undo, widget.redo):
+    buttons = widget.next, widget.back, widget.reviewed, widget.undo, widget.redo
+    for button in buttons:
         assert not button.isEnabled()
 
 

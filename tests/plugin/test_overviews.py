@@ -7,6 +7,9 @@ from napari.layers import Labels, Layer
 
 from napari_meunet.labels.editable import EditableLabels
 from napari_meunet.labels.overview import Overview
+from napari_meunet.labels.seen import SeenLabels
+from napari_meunet.labels.store import LabelStore
+from napari_meunet.plugin import overviews
 from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import image_layer, labels_layer
 from napari_meunet.plugin.overviews import is_overview
@@ -33,8 +36,6 @@ def volume():
 
 @pytest.fixture
 def store(tmp_path, volume):
-    from napari_meunet.labels.store import LabelStore
-
     with LabelStore.create(tmp_path / "fly.meunet", volume, ()) as store:
         labels = np.random.default_rng(0).integers(0, 3, SHAPE, dtype=np.uint8)
         store.write((0, 0, 0), labels)
@@ -85,6 +86,36 @@ def test_an_overview_stands_in_in_3d(viewer, store, largest_read):
     assert 0 < largest_read[0] <= SHAPE[1] * SHAPE[2]
 
 
+@pytest.mark.parametrize("in_3d_before", [True, False])
+def test_labels_that_are_only_read_are_not_read_whole_either(
+    store, monkeypatch, in_3d_before
+):
+    largest = [0]
+    read = SeenLabels.__getitem__
+
+    def noted(self, index):
+        part = read(self, index)
+        largest[0] = max(largest[0], np.size(part))
+        return part
+
+    monkeypatch.setattr(SeenLabels, "__getitem__", noted)
+    viewer = ViewerModel(ndisplay=3 if in_3d_before else 2)
+    watch(viewer)
+    with LabelStore.open(store.folder, writable=False) as reader:
+        layer = viewer.add_layer(Layer.create(*labels_layer(reader)))
+        viewer.dims.ndisplay = 3
+        assert [one.name for one in viewer.layers] == [
+            layer.name,
+            f"{layer.name} in 3-D",
+        ]
+        viewer.dims.ndisplay = 2
+        assert list(viewer.layers) == [layer]
+        assert not layer.editable
+        np.testing.assert_array_equal(layer.data[3:5], store.labels[3:5])
+        assert largest[0] <= 2 * SHAPE[1] * SHAPE[2]
+        viewer.layers.clear()
+
+
 def test_the_overview_is_as_coarse_as_the_scan_is_in_3d(viewer, volume):
     image = viewer.add_layer(Layer.create(*image_layer(volume)))
     viewer.dims.ndisplay = 3
@@ -114,6 +145,7 @@ def test_the_overview_lies_where_the_labels_lie(viewer):
 def test_only_a_box_is_read_again(box):
     labels = np.zeros(SHAPE, np.uint8)
     overview = Overview(labels, (4, 3, 2))
+    assert not overview[:].any()
     place = tuple(slice(*box[i : i + 2]) for i in (0, 2, 4))
     labels[place] = 1
     overview.read_again(place)
@@ -123,8 +155,28 @@ def test_only_a_box_is_read_again(box):
     expected = np.zeros(SHAPE)
     expected[place] = 2
     np.testing.assert_array_equal(overview[:], expected[2::4, 1::3, 1::2])
-    overview.read_again()
+    *_, last = overview.reading()
+    assert last.done == last.total == len(overview[:])
     assert (overview[:] == 2).all()
+
+
+def test_large_labels_are_read_in_a_thread(viewer, store, monkeypatch, qtbot):
+    monkeypatch.setattr(overviews, "READ_AT_ONCE", 0)
+    viewer.dims.ndisplay = 3
+    overview = viewer.layers[1]
+    drawn = store.labels[2::4, 2::4, 1::2]
+
+    def is_drawn():
+        return np.array_equal(overview._slice.image.raw, drawn)
+
+    qtbot.waitUntil(is_drawn)
+    store.write((0, 0, 0), np.ones(SHAPE, np.uint8))
+    overviews.refresh(viewer.layers[0])
+    overviews.refresh(viewer.layers[0])  # again, before it has come to its end
+    qtbot.waitUntil(is_drawn)
+    overviews.refresh(viewer.layers[0])
+    viewer.dims.ndisplay = 2  # nobody wants to see it any more
+    assert len(viewer.layers) == 1
 
 
 def test_what_is_undone_in_3d_is_seen(viewer, store, monkeypatch):
@@ -203,6 +255,7 @@ def test_other_labels_are_left_alone(viewer):
 def test_thin_labels_keep_a_voxel_along_each_axis(shape):
     labels = np.arange(np.prod(shape)).reshape(shape).astype(np.uint8)
     overview = Overview(labels, coarsest_factors(shape))
+    overview.read_again(overview.whole)
     assert overview.shape == np.asarray(overview).shape
     assert min(overview.shape) > 0
     assert max(overview.shape) <= 20

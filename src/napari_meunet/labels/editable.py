@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import (
     Box,
-    box_at,
     contains,
     extent,
     indexed_box,
@@ -22,6 +20,7 @@ from napari_meunet.labels.box import (
 )
 from napari_meunet.labels.journal.history import PAINT
 from napari_meunet.labels.journal.journal import Journal
+from napari_meunet.labels.seen import View, is_whole
 from napari_meunet.labels.voxels import Voxels
 
 LARGEST_EDIT = 2**28
@@ -33,14 +32,6 @@ and the window stands still for seconds."""
 
 _REMEMBERED_READ = 2**26
 """Voxels of the largest read that is remembered: a plane of 8192 x 8192."""
-
-
-class View(Enum):
-    """How labels are looked at."""
-
-    PLANES = "plane by plane"
-    VOLUME = "in 3-D"
-    OVERVIEW = "in 3-D, as an overview"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +136,7 @@ class EditableLabels:
             plane.flags.writeable = False
             return plane
         box = indexed_box(index, self.shape)
-        if self._is_whole(index, box):
+        if is_whole(index, self.shape):
             view = self.viewed_as()
             if view is View.OVERVIEW:
                 return np.zeros((1, 1, 1), np.uint8)
@@ -184,12 +175,6 @@ class EditableLabels:
         finally:  # napari counts a write that was refused, too
             self._n_writes += 1
             self._end_if_complete()
-
-    def _is_whole(self, index: Any, box: Box | None) -> bool:
-        """Tell whether a viewer addresses all voxels, along each axis."""
-        if not isinstance(index, tuple) or box != box_at((0, 0, 0), self.shape):
-            return False
-        return all(isinstance(part, slice) for part in index)
 
     @property
     def _age(self) -> tuple[int, int]:

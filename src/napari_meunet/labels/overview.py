@@ -1,18 +1,22 @@
 """Labels at a lower resolution, to be seen whole."""
 
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
-from napari_meunet.labels.box import Box
+from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.tiff import LabelMap
+from napari_meunet.progress import Progress, Steps
 from napari_meunet.volume.lazy_array import LazyArray
 
 
 class Overview(LazyArray):
-    """Every n-th label along each axis: read once, and again where it has changed.
+    """Every n-th label along each axis, zeros until they are read.
+
+    One thread may read all of them while another reads again what has changed.
 
     Parameters
     ----------
@@ -30,7 +34,14 @@ class Overview(LazyArray):
     def __init__(self, labels: LabelMap, factors: Shape) -> None:
         self._labels = labels
         self.factors = factors
-        self._taken = np.array(labels[self._places])
+        self._taken = np.zeros(labels[self._places].shape, np.uint8)
+        self._lock = Lock()  # or what was read before a change might be kept after it
+
+    @property
+    def whole(self) -> Box:
+        """All labels, also those between."""
+        z, y, x = self._labels.shape
+        return box_at((0, 0, 0), (z, y, x))
 
     @property
     def first(self) -> Shape:
@@ -53,16 +64,22 @@ class Overview(LazyArray):
         """Return a part."""
         return np.asarray(self._taken[index])
 
-    def read_again(self, box: Box | None = None) -> None:
-        """Read the labels of a box of the volume again, or all of them."""
-        if box is None:
-            self._taken[:] = self._labels[self._places]
-            return
+    def reading(self) -> Steps:
+        """Read all labels, plane by plane."""
+        n_planes = len(self._taken)
+        for i, plane in enumerate(self._labels[self._places]):
+            with self._lock:
+                self._taken[i] = plane
+            yield Progress(i + 1, n_planes, "planes")
+
+    def read_again(self, box: Box) -> None:
+        """Read the labels of a box of the volume."""
         here = tuple(
             slice(max(0, -((first - part.start) // n)), -((first - part.stop) // n))
             for part, first, n in zip(box, self.first, self.factors, strict=True)
         )
-        self._taken[here] = self._labels[self._places][here]
+        with self._lock:
+            self._taken[here] = self._labels[self._places][here]
 
     @property
     def _places(self) -> tuple[slice, ...]:

@@ -12,6 +12,7 @@ PLUGIN = "napari-meunet"
 PROPOSED: Mapping[str, str] = MappingProxyType(
     {
         "next_place": "N",
+        "place_before": "Shift-N",
         "reviewed": "R",
         "apply_tool": "A",
         "interpolate": "I",

@@ -69,9 +69,9 @@ def labels_layer(store: "LabelStore") -> LayerData:
         "features": _names(store.classes),
         "metadata": {_STORE: store},
     }
-    if not store.writable:
-        return store.labels, attributes, "labels"
-    data = store.editable()
+    from napari_meunet.labels.seen import SeenLabels
+
+    data = store.editable() if store.writable else SeenLabels(store.labels)
     data.viewed_as = partial(view_of, store.shape)
     # layers that vanish without being removed, and the end of the process
     weakref.finalize(data, _let_go, store)
@@ -172,10 +172,10 @@ def store_of(layer: Layer) -> "LabelStore | None":
     if store is None:
         return None
     from napari_meunet.labels.editable import EditableLabels
+    from napari_meunet.labels.seen import SeenLabels
 
     # the metadata travel to duplicates, whose data lie in memory
-    shown = isinstance(layer.data, EditableLabels) or layer.data is store.labels
-    return store if shown else None
+    return store if isinstance(layer.data, EditableLabels | SeenLabels) else None
 
 
 def writable_store_of(layer: Layer | None) -> "LabelStore | None":

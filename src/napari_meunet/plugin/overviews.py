@@ -4,31 +4,38 @@ The layer that a person paints on is hidden as long as the viewer is in 3-D, if 
 large; an overview is shown instead, as coarse as the scan is in 3-D.
 """
 
+from math import prod
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 from napari.layers import Labels, Layer
 
 from napari_meunet.config import Shape
-from napari_meunet.labels.box import Box
+from napari_meunet.labels.box import Box, extent
 
 if TYPE_CHECKING:
     from napari.components import LayerList, ViewerModel
 
-    from napari_meunet.labels.editable import View
     from napari_meunet.labels.overview import Overview
+    from napari_meunet.labels.seen import View
     from napari_meunet.labels.tiff import LabelMap
+    from napari_meunet.plugin.jobs import Job
+
+READ_AT_ONCE = 2**26
+"""Labels that a window may wait for; where there are more, a thread looks at them."""
 
 _STANDS_IN, _HAS = "meunet stands in for", "meunet overview"  # keys in metadata
 
 viewers: "WeakValueDictionary[int, ViewerModel]" = WeakValueDictionary()
 """Those in which overviews are shown, by their `id`."""
 
+_readings: "WeakKeyDictionary[Labels, Job]" = WeakKeyDictionary()
+
 
 def view_of(shape: Shape) -> "View":
     """Return how labels are looked at by a viewer that asks for all of them."""
-    from napari_meunet.labels.editable import View
+    from napari_meunet.labels.seen import View
     from napari_meunet.volume.pyramid import coarsest_factors
 
     if not any(viewer.dims.ndisplay == 3 for viewer in viewers.values()):
@@ -65,6 +72,7 @@ def stand_in(viewer: "ViewerModel", layer: Labels, labels: "LabelMap") -> None:
     viewer.layers.selection.active = active
     viewer.mouse_over_canvas = over
     shown.editable = False
+    _read(shown)
 
 
 def _overview_layer(layer: Labels, overview: "Overview") -> Labels:
@@ -92,6 +100,7 @@ def stand_down(layers: "LayerList", layer: Labels) -> None:
     overview = layer.metadata.pop(_HAS, None)
     if overview is None:
         return
+    _stop_reading(overview)
     if overview in layers:  # a person may have removed it
         layers.remove(overview)
     if layer in layers:
@@ -109,5 +118,35 @@ def refresh(layer: Layer, box: Box | None = None) -> None:
     if overview is None:
         layer.refresh(extent=False)
     else:
-        overview.data.read_again(box)
-        overview.refresh(extent=False)
+        _read(overview, box)
+
+
+def _read(layer: Labels, box: Box | None = None) -> None:
+    """Let an overview show what the labels are now, all or those of a box."""
+    overview: Overview = layer.data
+    box = box or overview.whole
+    if prod(extent(box)) > READ_AT_ONCE:
+        _begin_reading(layer)
+    else:
+        overview.read_again(box)
+        layer.refresh(extent=False)
+
+
+def _begin_reading(layer: Labels) -> None:
+    """Read all labels in a thread, and show them when it is done."""
+    from napari_meunet.plugin.jobs import Ending, Job
+
+    def show(ending: Ending) -> None:
+        if ending is Ending.COMPLETE:
+            layer.refresh(extent=False)
+
+    _stop_reading(layer)
+    job = _readings[layer] = Job(layer.data.reading())
+    job.ended.connect(show)
+    job.start()
+
+
+def _stop_reading(layer: Labels) -> None:
+    job = _readings.pop(layer, None)
+    if job is not None:
+        job.cancel()

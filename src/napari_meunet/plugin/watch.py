@@ -47,6 +47,7 @@ def _welcome(event: Any) -> None:
         return
     if not store.writable:
         layer.editable = False
+        _look()
         return
     use_journal(layer, store.journal)
     _look()

@@ -15,6 +15,7 @@ from napari_meunet.plugin.docks.model_box import ModelBox
 from napari_meunet.plugin.docks.tools_box import ToolsBox
 from napari_meunet.plugin.keys import chosen_keys, in_words
 from napari_meunet.plugin.layers import writable_store_of
+from napari_meunet.plugin.tour import Tour
 from napari_meunet.plugin.undo import step
 from napari_meunet.plugin.view import fly_to
 from napari_meunet.plugin.widgets.calibration_curve import CalibrationCurve
@@ -23,13 +24,11 @@ from napari_meunet.plugin.widgets.history_list import HistoryList
 from napari_meunet.plugin.widgets.note import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import napari
-    from numpy.typing import NDArray
 
-    from napari_meunet.config import Shape
-    from napari_meunet.labels.review import Review
+    from napari_meunet.labels.review import Review, ReviewItem
     from napari_meunet.labels.store import LabelStore
 
 REFRESH_MILLISECONDS = 300
@@ -46,16 +45,19 @@ class CorrectWidget(Dock):
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__(napari_viewer)
-        self._review: Review | None = None
+        self._tour: Tour | None = None
         self._made_for: object = None
-        self._current: Shape | None = None
-        self._skipped: set[Shape] = set()
         self._n_changes = -1
         keys = chosen_keys()
         self._make_parts(keys)
         self._lay_out()
         self._connect()
-        acts = {"next_place": self.go_on, "reviewed": self.mark, **self.tools.acts}
+        acts = {
+            "next_place": self.go_on,
+            "place_before": self.go_back,
+            "reviewed": self.mark,
+            **self.tools.acts,
+        }
         self.bind_keys({keys[name]: act for name, act in acts.items()})
         self._take_layer()
 
@@ -63,10 +65,14 @@ class CorrectWidget(Dock):
         self.layer = LayerChoice(self._viewer, Labels, "the labels to correct")
         self.state = Note(muted=True)
         self.calibration = CalibrationCurve()
-        next_place, reviewed = map(in_words, (keys["next_place"], keys["reviewed"]))
-        self.next = QPushButton(f"Next place ({next_place})")
+        self.next = QPushButton(f"Next ({in_words(keys['next_place'])})")
         self.next.setToolTip("fly to where most voxels may be wrong")
-        self.reviewed = QPushButton(f"Reviewed ({reviewed})")
+        self.back = QPushButton("Back")
+        self.back.setToolTip(
+            f"{in_words(keys['place_before'])}: fly to the place before; it counts as "
+            "reviewed no more"
+        )
+        self.reviewed = QPushButton(f"Reviewed ({in_words(keys['reviewed'])})")
         self.reviewed.setToolTip("this place is right now; go to the next one")
         self.image = LayerChoice(self._viewer, Image, "the scan that the labels are of")
         self.across = AcrossBox(self._viewer, self.layer, self.image)
@@ -86,7 +92,11 @@ class CorrectWidget(Dock):
         self.column.addLayout(form)
         places, done = QGroupBox("Where the model is unsure"), QGroupBox("Done")
         for box, parts, buttons in (
-            (places, (self.state, self.calibration), (self.next, self.reviewed)),
+            (
+                places,
+                (self.state, self.calibration),
+                (self.back, self.next, self.reviewed),
+            ),
             (done, (self.history,), (self.undo, self.redo)),
         ):
             column, row = QVBoxLayout(box), QHBoxLayout()
@@ -102,6 +112,7 @@ class CorrectWidget(Dock):
     def _connect(self) -> None:
         self.layer.changed.connect(self._take_layer)
         self.next.clicked.connect(self.go_on)
+        self.back.clicked.connect(self.go_back)
         self.reviewed.clicked.connect(self.mark)
         self.undo.clicked.connect(lambda: self._step(1))
         self.redo.clicked.connect(lambda: self._step(-1))
@@ -120,7 +131,7 @@ class CorrectWidget(Dock):
         return writable_store_of(self.layer.layer)
 
     def _take_layer(self) -> None:
-        self._review, self._made_for, self._n_changes = None, None, -1
+        self._tour, self._made_for, self._n_changes = None, None, -1
         self._look_again()
         self._refresh_history()
         self.tools.take_layer()
@@ -132,48 +143,47 @@ class CorrectWidget(Dock):
     def go_on(self) -> None:
         """Fly to the worst place that was neither reviewed nor passed by."""
         self._look_again()
-        if self._review is None:
-            return
-        if self._current is not None:
-            self._skipped.add(self._current)
-        places = [_index(place) for place in self._review.queue]
-        rest = [place for place in places if place not in self._skipped]
-        if not rest:  # once around
-            self._skipped.clear()
-            rest = places
-        self._current = rest[0] if rest else None
-        if self._current is not None:
-            fly_to(self._viewer, self.layer.layer, self._review.item(self._current))
-        self._say()
+        self._go(Tour.go_on)
 
     def mark(self) -> None:
         """Note that the place in view was looked at, and go to the next one."""
-        if self._review is None or self._current is None:
+        if self._tour is not None and self._tour.current is not None:
+            self._go(Tour.mark)
+
+    def go_back(self) -> None:
+        """Fly to the place before; it counts as reviewed no more."""
+        self._look_again()
+        self._go(Tour.go_back)
+
+    def _go(self, step: "Callable[[Tour], ReviewItem | None]") -> None:
+        if self._tour is None:
             return
         try:
-            self._review.reviewed.mark(self._current)
+            item = step(self._tour)
         except MeUNetError as error:
             self.state.warn(str(error))
             return
-        self._current = None
-        self.go_on()
+        if item is not None:
+            fly_to(self._viewer, self.layer.layer, item)
+        self._say()
 
     def _look_again(self) -> None:
         """Ask the labels where they may be wrong, if a run has changed them since."""
         store = self._store
         run = store.manifest.run if store else None
-        if self._review is None or run is not self._made_for:
-            self._review = store.review() if store else None
+        if self._tour is None or run is not self._made_for:
+            review = store.review() if store else None
+            self._tour = Tour(review) if review else None
             self._made_for = run
-            self._current = None
-            self._skipped.clear()
         self._say()
 
     def _say(self) -> None:
-        review = self._review
+        tour = self._tour
+        review = tour.review if tour else None
         self.calibration.show_calibration(review.calibration if review else None)
         self.next.setEnabled(review is not None and len(review.queue) > 0)
-        self.reviewed.setEnabled(self._current is not None)
+        self.back.setEnabled(tour is not None and tour.can_go_back)
+        self.reviewed.setEnabled(tour is not None and tour.current is not None)
         if self._store is None:
             self.state.say("Add labels first: run Segment, or open a labels folder.")
         elif review is None:
@@ -221,8 +231,3 @@ def progress_in_words(review: "Review") -> str:
         f"{n_seen:,} of {n_places:,} places reviewed, with {share:.0%} of the voxels "
         f"that may be expected to be wrong; about {left:,.0f} are left. {judged}"
     )
-
-
-def _index(place: "NDArray[np.intp]") -> "Shape":
-    z, y, x = (int(i) for i in place)
-    return z, y, x
