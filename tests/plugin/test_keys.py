@@ -91,5 +91,5 @@ def test_the_dock_acts_on_the_keys_that_were_chosen(prefer, qtbot):
     bound = {str(binding) for binding in viewer.keymap}
     assert {"M", "R", "Alt+J"} <= bound
     assert "N" not in bound
-    assert widget.next.text() == "Next place (M)"
+    assert widget.next.text() == "Next (M)"
     assert "C and Alt+J copy" in widget.tools.about_keys.text()
