@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_meunet.config import LabelClass, SegmentationConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.exact import ExactExecutor
 from napari_meunet.inference.images import Images, Limits
+from napari_meunet.inference.ledger import Ledger
 from napari_meunet.inference.machine import (
     DTYPES,
     Machine,
@@ -76,7 +78,7 @@ def segment(
     Yields
     ------
     Progress
-        Planes on disk, summed over columns. The first message is the plan.
+        Planes written, summed over columns. The first message is the plan.
 
     Raises
     ------
@@ -175,11 +177,11 @@ class _Run:
         last = RunRecord.last(self.labels)
         if not last or last.key != self._record(plan).key or self._is_outdated(plan):
             return 0
-        return self._progress(plan).done
+        return self._progress(plan, Ledger(self.labels)).done
 
     def _is_outdated(self, plan: Plan) -> bool:
         """Tell whether corrections came after a complete run that overwrites them."""
-        step = self._progress(plan)
+        step = self._progress(plan, Ledger(self.labels))
         return (
             self.config.overwrite_corrected
             and step.done == step.total
@@ -220,12 +222,16 @@ class _Run:
 
     def steps(self, plan: Plan, message: str) -> Steps:
         """Label what is not finished yet."""
-        yield self._progress(plan, message)
+        ledger = Ledger(self.labels)
+        yield self._progress(plan, ledger, message)
         blocks = self._blocks(plan)
-        written = overlapped(self._write, blocks, WRITE_BEHIND)
-        with closing(blocks), closing(written):
-            for _ in written:
-                yield self._progress(plan)
+        written = overlapped(partial(self._write, ledger), blocks, WRITE_BEHIND)
+        try:
+            with closing(blocks), closing(written):
+                for _ in written:
+                    yield self._progress(plan, ledger)
+        finally:
+            ledger.settle()
 
     def _blocks(self, plan: Plan) -> Generator[tuple[Column, Block], None, None]:
         executor = self._executor(plan)
@@ -237,7 +243,7 @@ class _Run:
                 for block in blocks:
                     yield column, block
 
-    def _write(self, item: tuple[Column, Block]) -> None:
+    def _write(self, ledger: Ledger, item: tuple[Column, Block]) -> None:
         column, block = item
         if not len(block.labels):
             return
@@ -247,13 +253,13 @@ class _Run:
         if block.confidence.size:
             z, y, x = (first // BLOCK for first in block.start)
             self.labels.write_confidence((z, y, x), block.confidence)
-        self.labels.mark_finished(column.name, block.start[0] + len(labels))
+        ledger.note(column.name, block.start[0] + len(labels))
 
     def _finished(self, column: Column) -> int:
         return self.labels.finished_planes(column.name)
 
-    def _progress(self, plan: Plan, message: str = "") -> Progress:
-        done = sum(self._finished(column) for column in plan.columns)
+    def _progress(self, plan: Plan, ledger: Ledger, message: str = "") -> Progress:
+        done = sum(ledger.planes(column.name) for column in plan.columns)
         total = len(plan.columns) * self.grid.shape[0]
         return Progress(done, total, "planes", message)
 
