@@ -72,6 +72,8 @@ class Monai:
         Of the windows.
     half
         Whether in half precision, channels last; else in fp32 as it is.
+    folded
+        Whether batch normalisation is a part of the convolutions, as in our engine.
     on_host
         Whether logits are put together on the host, as for scans too large for a card,
         row by row (``buffer_steps``); else on the device.
@@ -81,13 +83,15 @@ class Monai:
     applies: Network
     overlap: float
     half: bool = False
+    folded: bool = False
     on_host: bool = False
 
     def label(self, task: Task) -> NDArray[np.uint8]:
         """Slide windows over the scan, one at a time."""
         from monai.inferers import sliding_window_inference
 
-        image, predict = task.image(), predictor(task, half=self.half)
+        image = task.image()
+        predict = predictor(task, half=self.half, folded=self.folded)
         place = torch.device("cpu") if self.on_host else task.device
         rows = {"buffer_steps": BUFFERED_WINDOWS, "buffer_dim": 0}
         with torch.inference_mode():
@@ -220,6 +224,9 @@ PEERS = {
     "monai-25": Monai("MONAI, overlap 0.25, fp32", "stage 1", 0.25),
     "monai-50-half": Monai("MONAI, overlap 0.5, half", "stage 1", 0.5, half=True),
     "monai-25-half": Monai("MONAI, overlap 0.25, half", "stage 1", 0.25, half=True),
+    "monai-25-half-folded": Monai(
+        "MONAI, overlap 0.25, half, folded", "stage 1", 0.25, half=True, folded=True
+    ),
     "monai-on-host": Monai(
         "MONAI, overlap 0.25, half, on the host", "stage 1", 0.25, True, on_host=True
     ),

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from matplotlib.figure import Figure
 
-from benchmarks.inference.run import load
+from benchmarks.inference.run import CONTENDERS, load
 from benchmarks.inference.settings import COMMON
 from benchmarks.inference.task import Network
 
@@ -109,6 +109,8 @@ def lines(table: Table, found: Sequence[dict[str, Any]]) -> Iterator[str]:
     )
     for network, rows in table.items():
         yield from ("", f"## {network[0].upper()}{network[1:]}", "")
+        truth = CONTENDERS[setting["truth"][network]].title
+        yield from (f"The truth that labels are compared with: {truth}.", "")
         yield from block(rows, REFERENCE[network])
 
 
@@ -123,7 +125,7 @@ def block(rows: Sequence[Row], reference: str) -> Iterator[str]:
         "seconds of computing",
         "device memory (GiB)",
         "resident memory (GiB)",
-        "voxels unlike the whole scan at once",
+        "voxels unlike the truth",
     )
     yield f"| {' | '.join(titles)} |"
     yield "|---" + "|--:" * (len(titles) - 1) + "|"

@@ -29,9 +29,6 @@ CONTENDERS: dict[str, Contender] = {**OURS, **PEERS}
 MODEL = "fly-phantom"
 """Whose weights all contenders apply: the bundled model."""
 
-TRUTH: dict[Network, str] = {"stage 1": "whole", "cascade": "whole-cascade"}
-"""Whose labels are the truth: the network on the whole scan at once, in fp32."""
-
 PHANTOM = 77
 
 
@@ -104,9 +101,15 @@ def model_for(network: Network) -> Checkpoint:
 
 
 def warm_up(contender: Contender, task: Task) -> None:
-    """Label a corner, so that nothing is loaded or compiled while it is measured."""
-    corner = task.scan.read(0, WINDOW)[:, :WINDOW, :WINDOW]
-    volume = Volume.from_array(np.array(corner), task.scan.spacing)
+    """Label a part, so that nothing is loaded or compiled while it is measured.
+
+    On a GPU it is whole planes: cuDNN looks for the fastest kernels by the size of what
+    it is given.
+    """
+    part = task.scan.read(0, WINDOW)
+    if task.device.type == "cpu":
+        part = part[:, :WINDOW, :WINDOW]
+    volume = Volume.from_array(np.array(part), task.scan.spacing)
     contender.label(replace(task, scan=volume))
 
 
@@ -118,8 +121,9 @@ def difference(
     None if the truth is not there, for want of memory. Keeps the truth's own labels.
     """
     applies = CONTENDERS[name].applies
-    path = work / f"{setting.name}_{TRUTH[applies]}.npy"
-    if name == TRUTH[applies]:
+    truth = setting.truth[applies]
+    path = work / f"{setting.name}_{truth}.npy"
+    if name == truth:
         np.save(path, labels)
     if not path.exists():
         return None

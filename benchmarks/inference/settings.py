@@ -1,8 +1,16 @@
 """What is labelled: a scan for two cores, and a fly as people scan it for a GPU."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from napari_meunet.config import Shape
+
+WHOLE: Mapping[str, str] = {"stage 1": "whole", "cascade": "whole-cascade"}
+"""The truth by network: the whole scan at once, in fp32."""
+
+STREAMED: Mapping[str, str] = {"stage 1": "stage1-fp32", "cascade": "cascade-fp32"}
+"""The truth where no machine holds the whole scan: ours in fp32, which the small
+setting holds against the whole."""
 
 COMMON = (
     "whole",
@@ -15,6 +23,7 @@ COMMON = (
     "monai-25",
     "monai-50-half",
     "monai-25-half",
+    "monai-25-half-folded",
     "monai-on-host",
     "nnunet",
     "torch-em",
@@ -25,8 +34,8 @@ COMMON = (
     "monai-50-cascade",
     "monai-25-half-cascade",
 )
-"""Who takes part, in the order of the rows. Those who apply the network to the whole
-scan at once come before those whose labels are compared with theirs."""
+"""Who takes part, in the order of the rows. Whose labels are the truth comes before
+those who are compared with it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ class Setting:
         Of a run; runs are never side by side.
     rounds
         Times that each is measured; the fastest counts.
+    truth
+        Whose labels those of others are compared with, by the network.
     """
 
     name: str
@@ -52,10 +63,23 @@ class Setting:
     contenders: tuple[str, ...]
     threads: int
     rounds: int
+    truth: Mapping[str, str] = field(default_factory=lambda: dict(WHOLE))
+
+
+def without_the_whole(contenders: tuple[str, ...]) -> tuple[str, ...]:
+    """Return contenders that need not hold all features of a scan, the truth first."""
+    first = tuple(STREAMED.values())
+    others = (name for name in contenders if not name.startswith("whole"))
+    return first + tuple(name for name in others if name not in first)
 
 
 SMALL = Setting("small", (400, 320, 320), COMMON, threads=2, rounds=2)
 FULL = Setting(
-    "full", (1072, 470, 470), (*COMMON, "nnunet-mirrored"), threads=8, rounds=2
+    "full",
+    (1072, 470, 470),
+    without_the_whole((*COMMON, "nnunet-mirrored")),
+    threads=8,
+    rounds=2,
+    truth=dict(STREAMED),
 )
 SETTINGS = {setting.name: setting for setting in (SMALL, FULL)}

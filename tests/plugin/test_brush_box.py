@@ -1,5 +1,7 @@
 """A brush that is kept to a range of grey values, and tools that look at the scan."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -61,6 +63,31 @@ def test_the_eraser_does_so_too_and_the_range_may_change(viewer, dock, store, vo
     assert erased.any()
     assert voxels[16][erased].min() >= 100
     assert voxels[16][erased].max() <= 150
+
+
+def test_a_plane_is_decoded_once_for_many_dabs(viewer, dock, voxels, monkeypatch):
+    class Counted:
+        """Planes that are decoded one by one."""
+
+        shape, dtype, n_read = voxels.shape, voxels.dtype, 0
+
+        def __getitem__(self, index):
+            self.n_read += 1
+            return voxels[index]
+
+    planes = Counted()
+    dock.brush._scan = replace(dock.brush._scan, planes=planes)
+    dock.brush.range.setValue((100, 150))
+    dock.brush.setChecked(True)
+    layer = viewer.layers["fly labels"]
+    for x in (10, 20, 30):
+        layer.paint((16, 12, x), 1)
+    assert planes.n_read == 1
+    layer.paint((17, 12, 20), 1)
+    assert planes.n_read == 2
+    painted = np.asarray(layer.data[16:18]) == 1
+    assert painted.any()
+    assert 100 <= voxels[16:18][painted].min() <= voxels[16:18][painted].max() <= 150
 
 
 def test_other_labels_are_not_limited_and_neither_are_these_once_they_go(

@@ -208,6 +208,10 @@ def test_the_island_under_the_mouse_gets_the_label(box, viewer, store, qtbot):
         viewer.cursor.position = layer.data_to_world(nowhere)
         press(viewer, "G")
     assert box.apply.isEnabled()
+    layer.selected_label = 2
+    viewer.cursor.position = layer.data_to_world((9, 7, 8))
+    press(viewer, "G")
+    assert "Fill holes" in box.using.result.text()
     assert store.journal.n_changes == n_changes
 
 

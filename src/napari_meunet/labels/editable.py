@@ -220,11 +220,11 @@ class EditableLabels:
         """Write what differs between `block` and what was `known` before."""
         voxels = self._voxels
         voxels.require_room_in(box)
+        # before the lock: it may read a scan, and a run waits for that
+        allowed = self.paintable(box) if self.paintable is not None else True
         with voxels.lock:
             before = np.asarray(voxels.labels[box]) if known is None else known
-            changed = block != before
-            if self.paintable is not None:
-                changed &= self.paintable(box)
+            changed = (block != before) & allowed
             if changed.any():
                 # not from `before`: the model may have written since that was read
                 edit = voxels.edit(box, changed, block)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at, extent
 from napari_meunet.labels.tools.islands import (
     FillHoles,
@@ -223,15 +224,25 @@ def island_at_cursor(
     """Return what gives the island under the mouse the selected label, and where.
 
     In all planes, if the layer says that it is edited in 3-D; else in this one. None
-    if there is nothing to do; all planes have no island of background.
+    if there is nothing to do.
+
+    Raises
+    ------
+    MeUNetError
+        If it is background, in all planes: that is no island.
     """
     at = None if cut is None else voxel_at_mouse(viewer, layer, cut)
     if cut is None or at is None:
         return None
     everywhere = layer.n_edit_dimensions == layer.ndim
     old = int(layer.data[at])
-    if old == layer.selected_label or (everywhere and old == 0):
+    if old == layer.selected_label:
         return None
+    if everywhere and old == 0:
+        raise MeUNetError(
+            "in all planes, islands of a label are filled, got background under the "
+            'mouse; use "Fill holes", or set "n edit dim" to 2 to fill in this plane'
+        )
     whole = box_at((0, 0, 0), layer.data.shape)
     box = whole if everywhere else cut.of(whole)
     return FillIsland(at, old, layer.selected_label), box

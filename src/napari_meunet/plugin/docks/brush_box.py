@@ -1,7 +1,8 @@
 """The part of the Correct dock that keeps the brush to a range of grey values."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +91,16 @@ class BrushBox(QGroupBox):
         """Return what tells which voxels of a box have grey values in the range."""
         low, high = self.range.value()
 
+        @lru_cache(
+            maxsize=1
+        )  # many dabs of a brush, and some files decode whole planes
+        def plane(z: int) -> NDArray[Any]:
+            return np.asarray(scan.planes[z])
+
         def within(box: "Box") -> NDArray[np.bool]:
-            grey = np.asarray(scan.planes[box])
-            return (grey >= low) & (grey <= high)
+            z, y, x = box
+            is_plane = z.stop - z.start == 1
+            grey = plane(z.start)[None, y, x] if is_plane else scan.planes[box]
+            return np.asarray((grey >= low) & (grey <= high), bool)
 
         return within

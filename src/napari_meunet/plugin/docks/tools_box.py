@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
+from napari_meunet.errors import MeUNetError
 from napari_meunet.plugin.keys import PROPOSED, in_words
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.scan import scan_of
@@ -236,7 +237,11 @@ class ToolsBox(QGroupBox):
         layer, store = self._layers.layer, self._store
         if store is None:
             return
-        asked = island_at_cursor(self._viewer, layer, self._cut)
+        try:
+            asked = island_at_cursor(self._viewer, layer, self._cut)
+        except MeUNetError as error:
+            self.using.result.warn(str(error))
+            return
         if asked is not None:
             self.using.begin(layer, store, *asked)
 
