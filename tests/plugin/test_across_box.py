@@ -91,6 +91,25 @@ def test_the_pictures_follow_the_mouse_and_the_labels(viewer, labelled, qtbot):
     assert box.pictures[0].isHidden()
 
 
+def test_the_pictures_fly_along_until_the_mouse_moves(viewer, labelled, qtbot):
+    labelled.write_confidence((0, 0, 0), np.full((8, 8, 12), 255, np.uint8))
+    labelled.write_confidence((5, 3, 2), np.full((1, 1, 1), 100, np.uint8))
+    dock = CorrectWidget(viewer)
+    qtbot.addWidget(dock)
+    box, layer = dock.across, viewer.layers["fly labels"]
+    asked = []
+    box._reading.answered.connect(asked.append)
+    viewer.cursor.position = layer.data_to_world((3, 7, 8))
+    box.setChecked(True)
+    dock.go_on()
+    qtbot.waitUntil(lambda: len(asked) == 1)
+    assert [plane.at for plane in asked[0]] == [(22, 10), (22, 14)]
+    viewer.cursor.position = layer.data_to_world((22, 5, 9))
+    box.look()
+    qtbot.waitUntil(lambda: len(asked) == 2)
+    assert [plane.at for plane in asked[1]] == [(22, 9), (22, 5)]
+
+
 def test_a_scan_of_another_shape_is_told_once(viewer, qtbot):
     dock = CorrectWidget(viewer)
     qtbot.addWidget(dock)

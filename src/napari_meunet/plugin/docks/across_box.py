@@ -10,7 +10,7 @@ from napari_meunet.plugin.across import Across, planes_across
 from napari_meunet.plugin.jobs import Question
 from napari_meunet.plugin.layers import AXES, writable_store_of
 from napari_meunet.plugin.scan import scan_of
-from napari_meunet.plugin.view import shown_cut, voxel_at_mouse
+from napari_meunet.plugin.view import Cut, shown_cut, voxel_at_mouse
 from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.note import Note
 from napari_meunet.plugin.widgets.plane_picture import PlanePicture, numbered
@@ -18,11 +18,15 @@ from napari_meunet.plugin.widgets.plane_picture import PlanePicture, numbered
 if TYPE_CHECKING:
     import napari
 
+    from napari_meunet.config import Shape
+
 MEANING = "the plane across, around the mouse; the lines cross at the voxel under it"
 
 
 class AcrossBox(QGroupBox):
-    """Shows the planes across the one that is shown, which follow the mouse.
+    """Shows the planes across the one that is shown.
+
+    They follow the mouse, and fly along to a place until it moves.
 
     Parameters
     ----------
@@ -41,6 +45,7 @@ class AcrossBox(QGroupBox):
         self._viewer = viewer
         self._layers, self._image = layers, image
         self._asked: object = None
+        self._flown_to: tuple[Shape, object] | None = None
         self._reading = Question(self)
         self._reading.answered.connect(self._show)
         self._reading.failed.connect(self._fail)
@@ -55,6 +60,11 @@ class AcrossBox(QGroupBox):
                 grid.setColumnStretch(column, 1)
         self._clear()
 
+    def fly_to(self, voxel: "Shape") -> None:
+        """Show the planes through a voxel until the mouse moves."""
+        self._flown_to = voxel, self._mouse
+        self.look()
+
     def look(self) -> None:
         """Ask for the planes, if the mouse or the labels have moved since."""
         layer, image = self._layers.layer, self._image.layer
@@ -63,7 +73,7 @@ class AcrossBox(QGroupBox):
             self._clear()
             return
         cut = shown_cut(self._viewer, layer)
-        at = None if cut is None else voxel_at_mouse(self._viewer, layer, cut)
+        at = None if cut is None else self._voxel(cut)
         now = at, cut, image.name, store.journal.n_changes
         if at is None or cut is None or now == self._asked or self._reading.open:
             return
@@ -71,6 +81,20 @@ class AcrossBox(QGroupBox):
         self._reading.ask(
             lambda: planes_across(scan_of(image, store), store, at, cut.axis)
         )
+
+    @property
+    def _mouse(self) -> tuple[float, ...]:
+        """Where the mouse was last seen, in the world."""
+        return tuple(self._viewer.cursor.position)
+
+    def _voxel(self, cut: Cut) -> "Shape | None":
+        """Return the voxel of the plane that is shown to look around."""
+        if self._flown_to is not None:
+            voxel, mouse = self._flown_to
+            if mouse == self._mouse and voxel[cut.axis] == cut.plane:
+                return voxel
+            self._flown_to = None
+        return voxel_at_mouse(self._viewer, self._layers.layer, cut)
 
     def _show(self, planes: tuple[Across, Across]) -> None:
         store = writable_store_of(self._layers.layer)

@@ -165,6 +165,7 @@ class CorrectWidget(Dock):
             return
         if item is not None:
             fly_to(self._viewer, self.layer.layer, item)
+            self.across.fly_to(item.center)
         self._say()
 
     def _look_again(self) -> None:
