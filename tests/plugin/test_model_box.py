@@ -82,7 +82,9 @@ def test_a_better_model_is_offered_everywhere_and_learns_next(
     second = scan.with_name("fly-learned-2.safetensors")
     assert box.model.model == str(second)
     assert len(read_card(second).training) == 2
-    box.model.model = str(model)  # one click back
+    box.back.click()
+    assert box.model.model == str(first)
+    assert box.back.isHidden()
     assert box.model._models.count() == 4  # and the bundled one
 
 

@@ -59,13 +59,17 @@ class ModelBox(QGroupBox):
             "stop; the next time it goes on where it was, if you have corrected nothing"
         )
         self.result = Note(ABOUT, muted=True)
+        self.back = QPushButton("Back to the model before")
+        self._before = ""
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Model", self.model)
         form.addRow(self.model.note)
-        for part in (self.learn, self.row, self.result, self.trial):
+        for part in (self.learn, self.row, self.result, self.back, self.trial):
             form.addRow(part)
+        self.back.hide()
         self.learn.clicked.connect(self.begin)
+        self.back.clicked.connect(self.go_back)
         using = self.trial.using.changed
         for changed in (self.image.changed, self.model.changed, using):
             changed.connect(self.refresh)
@@ -95,18 +99,19 @@ class ModelBox(QGroupBox):
         store = self._store
         if store is None or self._job is not None:
             return
+        self.back.hide()
         output = new_model_path(store.folder)
         lesson = Lesson(self.image.layer, store.folder, self.model.model, output)
         outcomes: list[Outcome] = []
         self._job = job = Job(keeping(learn_as_asked(lesson), outcomes), self)
         job.failed.connect(self.result.warn)
-        job.ended.connect(lambda ending: self._end(ending, output, outcomes))
+        job.ended.connect(lambda ending: self._end(ending, lesson, outcomes))
         self.row.follow(job)
         self.result.say("")
         self.refresh()
         job.start()
 
-    def _end(self, ending: Ending, output: Path, outcomes: "list[Outcome]") -> None:
+    def _end(self, ending: Ending, lesson: Lesson, outcomes: "list[Outcome]") -> None:
         self._job = None
         if ending is Ending.CANCELLED:
             self.result.say(
@@ -114,8 +119,16 @@ class ModelBox(QGroupBox):
                 "have corrected meanwhile."
             )
         for outcome in outcomes:
-            self.result.say(outcome_in_words(outcome, output))
+            self.result.say(outcome_in_words(outcome, lesson.output))
             if outcome.is_better:
-                new_models.add(output)
-                self.model.model = output
+                new_models.add(lesson.output)
+                self.model.model, self._before = lesson.output, lesson.model
+                self.back.setToolTip(f"choose {self._before} again")
+                self.back.show()
         self.refresh()
+
+    def go_back(self) -> None:
+        """Choose the model that was chosen before the last lesson."""
+        self.model.model = self._before
+        self.back.hide()
+        self.result.say("The model before is chosen again; the new one is in the list.")
