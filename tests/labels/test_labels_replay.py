@@ -8,6 +8,7 @@ import pytest
 from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at
+from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.replay import corrections_of
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.volume.volume import Volume
@@ -161,8 +162,23 @@ def test_labels_that_somebody_has_open_are_refused(two):
         pass
 
 
-def test_a_journal_of_a_larger_volume_is_refused(two, tmp_path):
+def test_a_journal_of_another_scan_is_refused(two, tmp_path):
     mine, _ = two
+    volume = Volume.from_array(np.ones(SHAPE, np.uint8))
+    with LabelStore.create(tmp_path / "other.meunet", volume, mine.classes) as other:
+        other.editable()[3, 3, 3] = 1
+        with (
+            pytest.raises(MeUNetError, match="must be of the same scan"),
+            corrections_of(other.folder / "journal", mine),
+        ):
+            pass
+
+
+def test_a_journal_that_knows_no_scan_is_refused_if_it_is_of_a_larger_one(
+    two, tmp_path, monkeypatch
+):
+    mine, _ = two
+    monkeypatch.setattr(Journal, "_name_scan", lambda self: None)  # of before
     volume = Volume.from_array(np.zeros((90, 90, 90), np.uint8))
     with LabelStore.create(tmp_path / "large.meunet", volume, ()) as large:
         large.editable()[80, 80, 80] = 1

@@ -8,11 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from napari_meunet.atomic import writing
-from napari_meunet.config import Shape
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at, contains
 from napari_meunet.labels.journal.entry import Entry, Kind
-from napari_meunet.labels.journal.journal import Journal
+from napari_meunet.labels.journal.journal import Journal, scan_of_journal
 from napari_meunet.labels.journal.records import RecordFile, holds_records
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.labels.tools.take_over import TakeOver
@@ -41,8 +40,8 @@ def corrections_of(
     Raises
     ------
     MeUNetError
-        If the folder is of another scan or has other classes, or is open elsewhere; or
-        if the journal is none, or of a larger volume.
+        If the folder or journal is of another scan; if the folder has other classes, or
+        is open elsewhere; or if the journal is none, or of a larger volume.
     """
     if source.is_dir():
         # for writing: what a process that died has left is put in order first
@@ -72,16 +71,22 @@ def _replayed(journal: Path, mine: LabelStore) -> Iterator[Voxels]:
         voxels = Voxels(place, mine.shape, writable=True)
         try:
             shutil.copy(journal, place / "journal")
-            _require_within(place / "journal", mine.shape)
+            _require_fitting(place / "journal", mine)
             _replay(place / "journal", voxels)
             yield voxels
         finally:
             voxels.unmap()
 
 
-def _require_within(path: Path, shape: Shape) -> None:
+def _require_fitting(path: Path, mine: LabelStore) -> None:
+    shape, scan = mine.shape, mine.manifest.scan
     whole = box_at((0, 0, 0), shape)
     with closing(RecordFile(path)) as records:
+        if scan_of_journal(records) not in ("", scan.fingerprint):
+            raise MeUNetError(
+                f"a journal must be of the same scan, {scan.name}, got that of another "
+                "one; choose the journal of the same scan"
+            )
         entries = (Entry.from_bytes(record) for _, record in records)
         edits = (entry for entry in entries if entry.kind is Kind.EDIT)
         if not all(contains(whole, edit.box) for edit in edits):

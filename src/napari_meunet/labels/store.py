@@ -63,9 +63,8 @@ class LabelStore:
             # again: the last writer may have changed it until the lock was free
             self.manifest = Manifest.read(folder)
             self._voxels = Voxels(folder, self.manifest.scan.shape, writable=writable)
-            self._journal = (
-                Journal(folder / "journal", self._voxels) if writable else None
-            )
+            scan, path = self.manifest.scan.fingerprint, folder / "journal"
+            self._journal = Journal(path, self._voxels, scan) if writable else None
         except BaseException:
             self._unlock()
             raise

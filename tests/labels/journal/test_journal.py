@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_meunet.labels.journal import history, journal
 from napari_meunet.labels.journal.entry import Entry, Kind
 from napari_meunet.labels.journal.records import RecordFile
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.volume.volume import Volume
 
 SHAPE = (5, 7, 19)
 EVERYTHING = box_at((0, 0, 0), SHAPE)
@@ -265,6 +267,42 @@ def test_what_nobody_needs_is_dropped_at_opening(store, labels, monkeypatch):
     with LabelStore.open(store.folder) as third:
         assert third.journal.n_restored == 0
         assert len(third.journal.history.undone) == 4
+
+
+def scan_named_in(folder):
+    with closing(RecordFile(folder / "journal")) as records:
+        return journal.scan_of_journal(records)
+
+
+def test_a_journal_learns_which_scan_it_is_of_and_never_forgets(store, monkeypatch):
+    folder, scan = store.folder, store.manifest.scan.fingerprint
+    store.close()
+    (folder / "journal").unlink()
+    with monkeypatch.context() as before:
+        before.setattr(journal.Journal, "_name_scan", lambda self: None)
+        with LabelStore.open(folder) as old:
+            old.editable()[PLACE] = 1
+    assert scan_named_in(folder) == ""
+    monkeypatch.setattr(journal, "MOST_WASTED", 0)
+    for label in (2, 3, 4):  # it is compacted, too
+        with LabelStore.open(folder) as again:
+            assert scan_named_in(folder) == scan
+            again.editable()[PLACE] = label
+            again.journal.undo()
+            assert again.journal.history.done
+
+
+def test_the_journal_of_another_scan_is_not_taken(store, tmp_path):
+    other = Volume.from_array(np.ones(store.shape, np.uint8))
+    with LabelStore.create(tmp_path / "other.meunet", other, ()) as theirs:
+        theirs.editable()[PLACE] = 1
+    store.close()
+    shutil.copy(theirs.folder / "journal", store.folder / "journal")
+    with pytest.raises(MeUNetError, match="got the journal of another one; move it"):
+        LabelStore.open(store.folder)
+    (store.folder / "journal").unlink()
+    with LabelStore.open(store.folder) as again:
+        assert again.labels[PLACE] == 0
 
 
 def test_readers_have_no_journal(store):

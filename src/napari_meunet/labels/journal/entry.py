@@ -34,6 +34,7 @@ class Kind(IntEnum):
     BEGIN = 5  # a tool begins a stroke, which counts only if it comes to its end
     END = 6  # it has come to its end
     DROP = 7  # it did not, and its edits were taken back
+    SCAN = 8  # the journal is of labels of this scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Entry:
     time
         When it was made.
     tool
-        Which tool made the edit; empty for other kinds.
+        Which tool made the edit; for `Kind.SCAN`, the fingerprint of the scan; else
+        empty.
     packed
         The edit, as `packed` returns it; empty for other kinds.
     """

@@ -58,6 +58,9 @@ class Journal:
         Where it lies; made if it is missing.
     voxels
         The voxels, open for writing.
+    scan
+        Fingerprint of the scan, which the journal then knows; empty if that does not
+        matter.
 
     Attributes
     ----------
@@ -73,12 +76,14 @@ class Journal:
     Raises
     ------
     MeUNetError
-        If the journal cannot be written, or was written by another version.
+        If the journal cannot be written, was written by another version, or is of
+        another scan.
     """
 
-    def __init__(self, path: Path, voxels: Voxels) -> None:
+    def __init__(self, path: Path, voxels: Voxels, scan: str = "") -> None:
         self._path = path
         self._voxels = voxels
+        self._scan = scan
         self._keeper = Keeper(self._sync, SYNC_SECONDS)
         self._flushing = Lock()
         self._closing = False
@@ -266,6 +271,7 @@ class Journal:
 
     def _open(self) -> None:
         unsynced, unfinished = self._read()
+        self._name_scan()
         self.n_restored = len(unsynced)
         for kind, places in unsynced:
             self._change(kind, places)
@@ -277,6 +283,23 @@ class Journal:
         if self.n_changes - n_needed > MOST_WASTED:
             self._compact()
             self._read()  # what is left has come to its end
+
+    def _name_scan(self) -> None:
+        """Note the scan in a journal that does not know it, as those made before."""
+        found = scan_of_journal(self._records)
+        if not self._scan or found == self._scan:
+            return
+        if found:
+            raise MeUNetError(
+                f"{self._path} must be of the scan of its labels, got the journal of "
+                "another one; move it away to go on without the history of the labels"
+            )
+        with suppress(MeUNetError):  # a full disk keeps nobody from the labels
+            self._records.append(self._scan_entry.to_bytes())
+
+    @property
+    def _scan_entry(self) -> Entry:
+        return Entry(Kind.SCAN, 0, _now(), self._scan)
 
     def _read(self) -> tuple[list[Change], int]:
         """Read the history.
@@ -293,6 +316,8 @@ class Journal:
         changes: list[Change] = []
         for place, record in self._records:
             entry = Entry.from_bytes(record)
+            if entry.kind is Kind.SCAN:
+                continue
             if entry.kind is Kind.SYNCED:
                 del changes[: entry.number - self._n_synced]
                 self._n_synced = entry.number
@@ -331,9 +356,10 @@ class Journal:
         undos = [Entry(Kind.UNDO, stroke.number, _now()) for stroke in undone]
         synced = Entry(Kind.SYNCED, len(places) + len(undos), _now())
         self._records.close()
+        first = [self._scan_entry.to_bytes()] if self._scan else []
         ends = (entry.to_bytes() for entry in (*undos, synced))
         with suppress(MeUNetError):  # a full disk keeps nobody from the labels
-            rewrite(self._path, chain(self._records.at(places), ends))
+            rewrite(self._path, chain(first, self._records.at(places), ends))
         self._records = RecordFile(self._path)
 
     def _joins(self, tool: str) -> bool:
@@ -380,6 +406,12 @@ class Journal:
         self._records.sync()
         if self.n_changes - self._n_synced > MOST_UNSYNCED:
             self.flush()
+
+
+def scan_of_journal(records: RecordFile) -> str:
+    """Return the fingerprint of the scan; empty in journals of earlier versions."""
+    entries = (Entry.from_bytes(record) for _, record in records)
+    return next((entry.tool for entry in entries if entry.kind is Kind.SCAN), "")
 
 
 def _busy(tool: str) -> MeUNetError:
