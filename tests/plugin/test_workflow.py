@@ -64,6 +64,15 @@ class Day:
         self._qtbot.keyClick(picture, key, modifier)
         self._wait(lambda: not self.correct.tools.using.busy)
 
+    def dab(self, label):
+        """Paint with the mouse, in the middle of the picture."""
+        self.labels.selected_label, self.labels.mode = label, "paint"
+        picture = self.viewer.window._qt_viewer.canvas.native
+        middle = picture.rect().center()
+        self._qtbot.mouseMove(picture, middle)
+        self._qtbot.mouseClick(picture, Qt.LeftButton, pos=middle)
+        self.labels.mode = "pan_zoom"
+
     def try_in_view(self):
         trial = self.correct.model.trial
         self._wait(trial.try_it.isEnabled)
@@ -103,7 +112,17 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     reviewed = store_of(day.labels).reviewed.places.copy()
     assert reviewed.sum() == 1
 
-    day.labels.selected_label, day.labels.brush_size = 1, 9
+    day.labels.brush_size = 9
+    day.press(Qt.Key_N)
+    before = day.voxels
+    day.dab(3)
+    dabbed = np.argwhere(day.voxels != before)
+    assert len(np.unique(dabbed[:, 0])) == 1  # in one plane
+    assert 0 < len(dabbed) <= 81
+    day.press(Qt.Key_Z, Qt.ControlModifier)
+    np.testing.assert_array_equal(day.voxels, before)
+
+    day.labels.selected_label = 1
     for z in (10, 20):
         day.labels.paint((z, 20, 10), 1)
     viewer.dims.set_point(0, day.labels.data_to_world((15, 0, 0))[0])
@@ -130,11 +149,21 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     day.photograph("4 learned")
 
     mine = corrected != by_model
+    trial = day.try_in_view()  # now another one
+    trial.take.click()
+    day._wait(lambda: not trial.busy)
+    assert "have changed" in trial.using.result.text()
+    taken = day.voxels
+    assert (taken != corrected).any()
+    np.testing.assert_array_equal(taken[mine], corrected[mine])
+    trial.dismiss.click()
+
     day.segment.model.model = day.correct.model.model.model
     day.run()
     again = day.voxels
     np.testing.assert_array_equal(again[mine], corrected[mine])
-    assert (again != corrected).any()
+    np.testing.assert_array_equal(again[taken != corrected], taken[taken != corrected])
+    assert (again != taken).any()
     place = np.s_[tuple(slice(32 * i, 32 * i + 32) for i in np.argwhere(reviewed)[0])]
     np.testing.assert_array_equal(again[place], corrected[place])
     viewer.close()
@@ -143,6 +172,8 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     day.viewer.open_sample(PLUGIN, "synthetic-fly")
     np.testing.assert_array_equal(day.voxels, again)
     assert store_of(day.labels).reviewed.places.sum() == 1
+    day.press(Qt.Key_Z, Qt.ControlModifier)  # what was taken over is the model's again
+    np.testing.assert_array_equal(day.voxels, again)
     day.press(Qt.Key_Z, Qt.ControlModifier)
     day._wait(lambda: (day.voxels != again).any())
     day.photograph("5 opened again")
