@@ -9,7 +9,7 @@ import pytest
 
 from napari_meunet.mapped import give_back
 from napari_meunet.volume.formats.planes import ConvertedPlanes
-from napari_meunet.volume.volume import let_go
+from napari_meunet.volume.volume import Volume
 
 SHAPE = 64, 256, 256
 
@@ -44,7 +44,8 @@ def test_what_was_read_takes_no_memory_any_more_and_can_be_read_again(path, mode
     voxels = np.memmap(path, np.uint8, mode, shape=SHAPE)
     total = voxels.sum()
     assert resident(path) == voxels.nbytes
-    let_go(ConvertedPlanes(voxels[3:], np.dtype(np.float32)))
+    planes = ConvertedPlanes(voxels[3:], np.dtype(np.float32))
+    Volume.from_array(planes).give_back()
     assert resident(path) == 0
     assert voxels.sum() == total
 
@@ -70,5 +71,5 @@ def test_changes_that_go_nowhere_else_are_kept(path):
 
 def test_arrays_in_memory_stay_as_they_are():
     voxels = np.arange(12).reshape(3, 2, 2)
-    let_go(voxels)
+    Volume.from_array(voxels).give_back()
     assert voxels.sum() == 66

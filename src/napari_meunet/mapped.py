@@ -2,6 +2,7 @@
 
 import mmap
 import sys
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,19 @@ def give_back(array: NDArray[Any]) -> None:
     Whatever was read or written of a map counts as memory of this process while the
     machine has room for it, so that a scan that is read from one end to the other seems
     to be held whole. What was written is not lost: the system keeps it for the file.
+    Linux does so; macOS may, and Windows does not.
 
     Parameters
     ----------
     array
-        Nothing happens if it is no map of a whole file's contents: an array in memory,
-        or a map whose changes go nowhere else (mode ``"c"``).
+        Nothing happens if it is an array in memory, or a map whose changes go nowhere
+        else (mode ``"c"``).
     """
-    if not isinstance(array, np.memmap) or array.mode == "c":
+    if not isinstance(array, np.memmap) or array.mode not in ("r", "r+", "w+"):
         return
     owner: object = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
     if isinstance(owner, mmap.mmap) and sys.platform != "win32":
-        owner.madvise(mmap.MADV_DONTNEED)
+        with suppress(OSError):  # of memory that is locked
+            owner.madvise(mmap.MADV_DONTNEED)

@@ -1,6 +1,8 @@
 """Segmenting from a checkpoint to labels."""
 
 import hashlib
+import os
+import signal
 import warnings
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +15,7 @@ from torch.nn import functional
 
 from napari_meunet.config import Calibration, SegmentationConfig, TrainingConfig
 from napari_meunet.errors import MeUNetError
+from napari_meunet.inference import ledger
 from napari_meunet.inference import segment as room
 from napari_meunet.inference.machine import Machine
 from napari_meunet.inference.segment import averages_as_before, next_run, segment
@@ -680,6 +683,34 @@ def test_a_labels_folder_takes_up_a_run_in_a_new_session(
     with LabelStore.open(folder) as store:
         first, *_ = segment(volume, checkpoint, config, store)
         assert first.done > 0
+        np.testing.assert_array_equal(store.labels, one_go)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_run_that_is_killed_is_taken_up_whatever_it_had_marked(
+    tmp_path, checkpoint, voxels, one_go, monkeypatch
+):
+    monkeypatch.setattr(ledger, "SETTLE_SECONDS", 0.1)
+    volume, folder = Volume.from_array(voxels), tmp_path / "scan.meunet"
+    config = SegmentationConfig(**CPU)
+    LabelStore.create(folder, volume, checkpoint.card.classes).close()
+    kept = [0]
+    for planes in (1, 20, 50):
+        if os.fork() == 0:
+            try:
+                with LabelStore.open(folder) as store:
+                    for step in segment(volume, checkpoint, config, store):
+                        if step.done >= planes:
+                            os.kill(os.getpid(), signal.SIGKILL)
+            finally:
+                os._exit(1)
+        assert os.WTERMSIG(os.wait()[1]) == signal.SIGKILL
+        with LabelStore.open(folder, writable=False) as seen:
+            kept.append(seen.finished_planes("y0-33,x0-30"))
+    assert kept == sorted(kept)
+    with LabelStore.open(folder) as store:
+        for _ in segment(volume, checkpoint, config, store):
+            pass
         np.testing.assert_array_equal(store.labels, one_go)
 
 

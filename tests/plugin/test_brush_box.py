@@ -12,6 +12,7 @@ from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import image_layer, labels_layer
 from napari_meunet.plugin.training import mark_as_empty
 from napari_meunet.plugin.watch import watch
+from napari_meunet.volume.formats.planes import DecodedPlanes
 from napari_meunet.volume.open import open_volume
 
 
@@ -66,25 +67,22 @@ def test_the_eraser_does_so_too_and_the_range_may_change(viewer, dock, store, vo
 
 
 def test_a_plane_is_decoded_once_for_many_dabs(viewer, dock, voxels, monkeypatch):
-    class Counted:
-        """Planes that are decoded one by one."""
+    decoded = []
 
-        shape, dtype, n_read = voxels.shape, voxels.dtype, 0
+    def decode(numbers):
+        decoded.extend(numbers)
+        return voxels[numbers]
 
-        def __getitem__(self, index):
-            self.n_read += 1
-            return voxels[index]
-
-    planes = Counted()
+    planes = DecodedPlanes(voxels.shape, voxels.dtype, decode, "a file")
     dock.brush._scan = replace(dock.brush._scan, planes=planes)
     dock.brush.range.setValue((100, 150))
     dock.brush.setChecked(True)
     layer = viewer.layers["fly labels"]
     for x in (10, 20, 30):
         layer.paint((16, 12, x), 1)
-    assert planes.n_read == 1
+    assert decoded == [16]
     layer.paint((17, 12, 20), 1)
-    assert planes.n_read == 2
+    assert decoded == [16, 17]
     painted = np.asarray(layer.data[16:18]) == 1
     assert painted.any()
     assert 100 <= voxels[16:18][painted].min() <= voxels[16:18][painted].max() <= 150

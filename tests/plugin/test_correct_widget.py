@@ -90,8 +90,6 @@ def test_what_was_marked_by_mistake_is_gone_back_to(viewer, widget, store):
         press(viewer, key)
     assert place(viewer) == second  # the only one that is left comes again
     press(viewer, "Shift-N")
-    assert place(viewer) == second
-    press(viewer, "Shift-N")
     assert place(viewer) == first
     assert "0 of 2 places" in widget.state.text()
     assert not widget.back.isEnabled()
@@ -103,6 +101,14 @@ def test_what_was_marked_by_mistake_is_gone_back_to(viewer, widget, store):
     widget.back.click()
     assert place(viewer) == second
     assert "1 of 2 places" in widget.state.text()
+
+
+def test_after_a_run_a_mark_leads_on_through_the_new_queue(viewer, widget, store):
+    press(viewer, "N")
+    store.begin_run("new", {})
+    store.write_confidence((0, 0, 0), CONFIDENCE[::-1].copy())
+    press(viewer, "R")
+    assert place(viewer) == (54, 38, 69)
 
 
 def test_a_place_is_shown_large_enough_to_paint_in(viewer, widget):

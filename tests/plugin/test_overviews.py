@@ -164,19 +164,22 @@ def test_large_labels_are_read_in_a_thread(viewer, store, monkeypatch, qtbot):
     monkeypatch.setattr(overviews, "READ_AT_ONCE", 0)
     viewer.dims.ndisplay = 3
     overview = viewer.layers[1]
-    drawn = store.labels[2::4, 2::4, 1::2]
-
-    def is_drawn():
-        return np.array_equal(overview._slice.image.raw, drawn)
-
-    qtbot.waitUntil(is_drawn)
+    drawn = []
+    overview.events.set_data.connect(
+        lambda event: drawn.append(overview.data[:].copy())
+    )
+    expected = store.labels[2::4, 2::4, 1::2]
+    qtbot.waitUntil(lambda: bool(drawn))
+    np.testing.assert_array_equal(drawn.pop(), expected)
     store.write((0, 0, 0), np.ones(SHAPE, np.uint8))
     overviews.refresh(viewer.layers[0])
     overviews.refresh(viewer.layers[0])  # again, before it has come to its end
-    qtbot.waitUntil(is_drawn)
+    qtbot.waitUntil(lambda: bool(drawn) and not overviews._readings)
+    np.testing.assert_array_equal(drawn.pop(), expected)
     overviews.refresh(viewer.layers[0])
     viewer.dims.ndisplay = 2  # nobody wants to see it any more
     assert len(viewer.layers) == 1
+    assert not overviews._readings
 
 
 def test_what_is_undone_in_3d_is_seen(viewer, store, monkeypatch):

@@ -1,6 +1,5 @@
 """Labels into a file, in the format that its suffix names."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from napari_meunet.atomic import replacing, writing
@@ -10,7 +9,7 @@ from napari_meunet.export.nifti import write_nifti
 from napari_meunet.export.ome_zarr import write_ome_zarr
 from napari_meunet.export.tiff import write_tiff
 from napari_meunet.labels.folder import WORKING_COPY, is_labels_folder
-from napari_meunet.progress import Progress
+from napari_meunet.progress import Steps
 from napari_meunet.volume.volume import Planes, Spacing
 
 SUFFIXES = (
@@ -33,7 +32,7 @@ def export_labels(
     *,
     classes: tuple[LabelClass, ...] = (),
     overwrite: bool = False,
-) -> Iterator[Progress]:
+) -> Steps:
     """Write labels plane by plane; the file appears whole or not at all.
 
     Parameters
@@ -102,7 +101,7 @@ def _export(
     suffix: str,
     spacing: Spacing | None,
     classes: tuple[LabelClass, ...],
-) -> Iterator[Progress]:
+) -> Steps:
     with writing(path), replacing(path) as temporary:
         if suffix.endswith(".zarr"):
             yield from write_ome_zarr(labels, temporary, spacing, classes)

@@ -1,7 +1,6 @@
 """NIfTI-1: what medical viewers and ITK open."""
 
 import gzip
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -11,7 +10,7 @@ import numpy as np
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.export.planes import planes_of
-from napari_meunet.progress import Progress
+from napari_meunet.progress import Progress, Steps
 from napari_meunet.volume.volume import Planes, Spacing
 
 _LONGEST_AXIS = 2**15 - 1
@@ -21,9 +20,7 @@ _GZIP_LEVEL = 4
 """For label maps twice as fast as level 6, and files less than a tenth larger."""
 
 
-def write_nifti(
-    labels: Planes, path: Path, spacing: Spacing | None
-) -> Iterator[Progress]:
+def write_nifti(labels: Planes, path: Path, spacing: Spacing | None) -> Steps:
     """Write labels ``(z, y, x)`` as NIfTI, gzipped if `path` ends in ``.gz``.
 
     NIfTI stores x fastest, so that the planes are written as they are. The affine is

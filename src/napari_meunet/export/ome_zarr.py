@@ -9,7 +9,7 @@ import numpy as np
 import zarr
 
 from napari_meunet.config import LabelClass
-from napari_meunet.progress import Progress
+from napari_meunet.progress import Progress, Steps
 from napari_meunet.volume.volume import Planes, Spacing
 
 _VERSION = "0.4"
@@ -27,7 +27,7 @@ def write_ome_zarr(
     path: Path,
     spacing: Spacing | None,
     classes: tuple[LabelClass, ...],
-) -> Iterator[Progress]:
+) -> Steps:
     """Write labels ``(z, y, x)`` as an OME-Zarr image-label.
 
     Every level takes each second voxel of the one before, so that labels stay labels

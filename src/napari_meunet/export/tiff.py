@@ -1,6 +1,5 @@
 """TIFF: what Fiji opens with the size of its voxels."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import tifffile
 
 from napari_meunet.export.planes import planes_of
 from napari_meunet.labels.tiff import ome_calibration
-from napari_meunet.progress import Progress
+from napari_meunet.progress import Progress, Steps
 from napari_meunet.volume.volume import Planes, Spacing
 
 _CLASSIC_BYTES = 2**32 - 2**25
@@ -18,7 +17,7 @@ _CLASSIC_BYTES = 2**32 - 2**25
 
 def write_tiff(
     labels: Planes, path: Path, spacing: Spacing | None, *, ome: bool
-) -> Iterator[Progress]:
+) -> Steps:
     """Write labels ``(z, y, x)`` uncompressed, so that every program can map them.
 
     An ImageJ hyperstack if ImageJ knows the data type and it fits below 4 GB,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.tiles import Box, Span
-from napari_meunet.volume.volume import Volume, let_go
+from napari_meunet.volume.volume import Volume
 
 Limits = tuple[float, float] | None
 """Intensities that become 0 and 1; None leaves raw values."""
@@ -47,7 +47,7 @@ class Images:
             return np.empty((0, 0, 0), np.uint8)
         part = self.volume.planes[z, y, x]
         voxels = _copied(part)
-        let_go(self.volume.planes)
+        self.volume.give_back()
         return voxels
 
     def image(self, voxels: Voxels, box: Box, weights: FoldedCascade) -> Tensor:

@@ -4,7 +4,7 @@ from time import monotonic
 
 from napari_meunet.inference.target import LabelTarget
 
-SECONDS = 2.0
+SETTLE_SECONDS = 2.0
 """Between two times that a run waits for the disk; a power cut costs as much work."""
 
 
@@ -12,7 +12,8 @@ class Ledger:
     """Counts planes as they are written, and marks them as finished now and then.
 
     To mark them is to wait until they are on the disk, which for every slab of a fast
-    device would take longer than to compute it.
+    device would take longer than to compute it. One thread writes, another may ask
+    meanwhile.
 
     Parameters
     ----------
@@ -29,14 +30,30 @@ class Ledger:
         """Return how many planes of a column are written, on the disk or not."""
         return self._written.get(column, 0) or self._labels.finished_planes(column)
 
-    def note(self, column: str, planes: int) -> None:
-        """Count planes ``0:planes`` of a column as written."""
-        self._written[column] = planes
-        if monotonic() - self._settled >= SECONDS:
+    def note(self, column: str, start: int, stop: int) -> None:
+        """Count planes ``start:stop`` of a column as written, if those before are.
+
+        They are not if writing them has failed, of which another thread will hear.
+
+        Raises
+        ------
+        MeUNetError
+            If it is time to settle, and the disk is full or fails.
+        """
+        if start > self.planes(column):
+            return
+        self._written[column] = stop
+        if monotonic() - self._settled >= SETTLE_SECONDS:
             self.settle()
 
     def settle(self) -> None:
-        """Mark all that is written as finished."""
+        """Mark all that is written as finished.
+
+        Raises
+        ------
+        MeUNetError
+            If the disk is full or fails.
+        """
         for column, planes in self._written.items():
             self._labels.mark_finished(column, planes)
         self._written.clear()

@@ -177,11 +177,11 @@ class _Run:
         last = RunRecord.last(self.labels)
         if not last or last.key != self._record(plan).key or self._is_outdated(plan):
             return 0
-        return self._progress(plan, Ledger(self.labels)).done
+        return self._progress(plan).done
 
     def _is_outdated(self, plan: Plan) -> bool:
         """Tell whether corrections came after a complete run that overwrites them."""
-        step = self._progress(plan, Ledger(self.labels))
+        step = self._progress(plan)
         return (
             self.config.overwrite_corrected
             and step.done == step.total
@@ -223,13 +223,13 @@ class _Run:
     def steps(self, plan: Plan, message: str) -> Steps:
         """Label what is not finished yet."""
         ledger = Ledger(self.labels)
-        yield self._progress(plan, ledger, message)
+        yield self._progress(plan, message, ledger)
         blocks = self._blocks(plan)
         written = overlapped(partial(self._write, ledger), blocks, WRITE_BEHIND)
         try:
             with closing(blocks), closing(written):
                 for _ in written:
-                    yield self._progress(plan, ledger)
+                    yield self._progress(plan, ledger=ledger)
         finally:
             ledger.settle()
 
@@ -253,12 +253,15 @@ class _Run:
         if block.confidence.size:
             z, y, x = (first // BLOCK for first in block.start)
             self.labels.write_confidence((z, y, x), block.confidence)
-        ledger.note(column.name, block.start[0] + len(labels))
+        ledger.note(column.name, block.start[0], block.start[0] + len(labels))
 
     def _finished(self, column: Column) -> int:
         return self.labels.finished_planes(column.name)
 
-    def _progress(self, plan: Plan, ledger: Ledger, message: str = "") -> Progress:
+    def _progress(
+        self, plan: Plan, message: str = "", ledger: Ledger | None = None
+    ) -> Progress:
+        ledger = ledger or Ledger(self.labels)
         done = sum(ledger.planes(column.name) for column in plan.columns)
         total = len(plan.columns) * self.grid.shape[0]
         return Progress(done, total, "planes", message)

@@ -86,7 +86,7 @@ class Corrected:
         bits[:, :, _bits_of(box)] = mask
         self._bits[place] = np.packbits(bits, axis=2, bitorder="little")
 
-    def let_go(self) -> None:
+    def give_back(self) -> None:
         """Give back the memory that the map has taken, see `mapped.give_back`."""
         give_back(self._bits)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_meunet.config import Shape
 from napari_meunet.labels.box import box_at, indexed_box
 from napari_meunet.labels.tiff import LabelMap
 from napari_meunet.volume.lazy_array import LazyArray
@@ -20,14 +21,12 @@ class View(Enum):
     OVERVIEW = "in 3-D, as an overview"
 
 
-def is_whole(index: Any, shape: tuple[int, ...]) -> bool:
+def is_whole(index: Any, shape: Shape) -> bool:
     """Tell whether a viewer addresses all voxels ``(z, y, x)``, along each axis."""
     if not isinstance(index, tuple):
         return False
-    z, y, x = shape
-    whole = box_at((0, 0, 0), shape)
     slices = all(isinstance(part, slice) for part in index)
-    return slices and indexed_box(index, (z, y, x)) == whole
+    return slices and indexed_box(index, shape) == box_at((0, 0, 0), shape)
 
 
 class SeenLabels(LazyArray):
@@ -49,9 +48,10 @@ class SeenLabels(LazyArray):
         self.viewed_as: Callable[[], View] = lambda: View.PLANES
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         """Voxels along (z, y, x)."""
-        return self._labels.shape
+        z, y, x = self._labels.shape
+        return z, y, x
 
     @property
     def dtype(self) -> np.dtype[np.uint8]:

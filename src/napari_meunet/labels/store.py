@@ -476,7 +476,7 @@ class LabelStore:
             If no run has begun.
         """
         self.flush()
-        self._voxels.let_go()
+        self._voxels.give_back()
         with self._manifest_lock:
             run = self.manifest.run
             if run is None:

@@ -267,10 +267,10 @@ class Voxels:
                 flush_to_disk(_tiff(self._folder))
                 self.confidence.flush()
 
-    def let_go(self) -> None:
+    def give_back(self) -> None:
         """Give back the memory that the maps have taken, see `mapped.give_back`."""
         give_back(self.labels)
-        self.corrected.let_go()
+        self.corrected.give_back()
         if self.writable:
             give_back(self.model)
 

@@ -6,7 +6,7 @@ large; an overview is shown instead, as coarse as the scan is in 3-D.
 
 from math import prod
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import numpy as np
 from napari.layers import Labels, Layer
@@ -30,7 +30,7 @@ _STANDS_IN, _HAS = "meunet stands in for", "meunet overview"  # keys in metadata
 viewers: "WeakValueDictionary[int, ViewerModel]" = WeakValueDictionary()
 """Those in which overviews are shown, by their `id`."""
 
-_readings: "WeakKeyDictionary[Labels, Job]" = WeakKeyDictionary()
+_readings: "dict[Labels, Job]" = {}  # those that have not come to their end
 
 
 def view_of(shape: Shape) -> "View":
@@ -136,13 +136,15 @@ def _begin_reading(layer: Labels) -> None:
     """Read all labels in a thread, and show them when it is done."""
     from napari_meunet.plugin.jobs import Ending, Job
 
-    def show(ending: Ending) -> None:
+    def end(ending: Ending) -> None:
         if ending is Ending.COMPLETE:
             layer.refresh(extent=False)
+        if _readings.get(layer) is job:
+            del _readings[layer]
 
     _stop_reading(layer)
     job = _readings[layer] = Job(layer.data.reading())
-    job.ended.connect(show)
+    job.ended.connect(end)
     job.start()
 
 

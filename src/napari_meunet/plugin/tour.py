@@ -39,21 +39,29 @@ class Tour:
 
         When all were passed by, those come again.
         """
-        if self.current is not None:
-            self._passed_by.add(self.current)
-        return self._go_on()
+        here = self.current
+        if here is not None:
+            self._passed_by.add(here)
+        places = [(int(z), int(y), int(x)) for z, y, x in self.review.queue]
+        rest = [place for place in places if place not in self._passed_by]
+        if not rest:  # once around
+            self._passed_by.clear()
+            rest = places
+        self.current = rest[0] if rest else None
+        if here is not None and here != self.current:
+            self._left.append(here)
+        return None if self.current is None else self.review.item(self.current)
 
-    def mark(self) -> "ReviewItem | None":
-        """Note that this place is right now, and go on.
+    def mark(self) -> None:
+        """Note that this place is right now.
 
         Raises
         ------
         MeUNetError
-            If that cannot be written; one stays here then.
+            If that cannot be written.
         """
         if self.current is not None:
             self.review.reviewed.mark(self.current)
-        return self._go_on()
 
     def go_back(self) -> "ReviewItem | None":
         """Go to the place before this one; it counts as reviewed no more.
@@ -71,14 +79,3 @@ class Tour:
         self.current = self._left.pop()
         self._passed_by.discard(place)
         return self.review.item(place)
-
-    def _go_on(self) -> "ReviewItem | None":
-        if self.current is not None:
-            self._left.append(self.current)
-        places = [(int(z), int(y), int(x)) for z, y, x in self.review.queue]
-        rest = [place for place in places if place not in self._passed_by]
-        if not rest:  # once around
-            self._passed_by.clear()
-            rest = places
-        self.current = rest[0] if rest else None
-        return None if self.current is None else self.review.item(self.current)

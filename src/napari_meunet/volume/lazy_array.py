@@ -39,4 +39,4 @@ class LazyArray(ABC):
         self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
     ) -> NDArray[Any]:
         """Read it whole."""
-        return np.asarray(self[:], dtype=dtype)
+        return np.array(self[:], dtype=dtype, copy=True if copy else None)

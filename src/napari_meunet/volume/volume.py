@@ -51,14 +51,6 @@ def kept_bytes(planes: Planes, section: tuple[int, int]) -> int:
     return kept(section) if kept else 0
 
 
-def let_go(planes: Planes) -> None:
-    """Give back the memory of planes that lie in a mapped file, see `give_back`."""
-    while (inner := getattr(planes, "planes", None)) is not None:
-        planes = inner
-    if isinstance(planes, np.ndarray):
-        give_back(planes)
-
-
 @dataclass(frozen=True)
 class Spacing:
     """Size of a voxel, and how the voxels lie in the scanner if the file says so.
@@ -178,6 +170,14 @@ class Volume:
         view of a memory-mapped file.
         """
         return np.asarray(self.planes[start:stop])
+
+    def give_back(self) -> None:
+        """Give back the memory of a mapped file, see `mapped.give_back`."""
+        planes = self.planes
+        while (inner := getattr(planes, "planes", None)) is not None:
+            planes = inner
+        if isinstance(planes, np.ndarray):
+            give_back(planes)
 
     def with_spacing(self, zyx: tuple[float, float, float]) -> Self:
         """Return the same volume with a spacing that a person gave."""

@@ -26,7 +26,7 @@ def test_a_part_of_the_work_has_a_pace_of_its_own(monkeypatch):
         *(Progress(i, 900, "steps") for i in (251, 252)),
     ]
 
-    assert terminal.show(iter(steps), "train") == steps[-1]
+    assert terminal.show((step for step in steps), "train") == steps[-1]
 
     assert seen == [
         (249, 900, " steps", 0),

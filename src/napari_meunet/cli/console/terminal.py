@@ -5,16 +5,19 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from tqdm import tqdm
 
-from napari_meunet.progress import Pace, Progress
+from napari_meunet.progress import Pace, Progress, Steps
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def show(steps: Iterable[Progress], title: str) -> Progress | None:
+def show(steps: Steps, title: str) -> Progress | None:
     """Run `steps` to the end with a bar on a terminal, else with plain lines.
+
+    They are closed, however that ends.
 
     Returns
     -------
@@ -22,7 +25,8 @@ def show(steps: Iterable[Progress], title: str) -> Progress | None:
         The last step.
     """
     shown = _bar(steps, title) if sys.stderr.isatty() else _lines(steps, title)
-    last = deque(shown, maxlen=1)
+    with closing(steps):
+        last = deque(shown, maxlen=1)
     return last[0] if last else None
 
 

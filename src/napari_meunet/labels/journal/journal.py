@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Condition, Lock
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import Box
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.entry import Entry, Kind, packed, unpacked
 from napari_meunet.labels.journal.history import History, Stroke
@@ -83,7 +84,7 @@ class Journal:
     def __init__(self, path: Path, voxels: Voxels, scan: str = "") -> None:
         self._path = path
         self._voxels = voxels
-        self._scan = scan
+        self._scan, self._found_scan = scan, ""
         self._keeper = Keeper(self._sync, SYNC_SECONDS)
         self._flushing = Lock()
         self._closing = False
@@ -193,6 +194,11 @@ class Journal:
         for record in self._records.at(places):
             yield unpacked(Entry.from_bytes(record).packed)
 
+    def boxes(self, places: Iterable[int]) -> Iterator[Box]:
+        """Yield where edits lie, by their places in the journal."""
+        for record in self._records.at(places):
+            yield Entry.from_bytes(record).box
+
     def end_stroke(self) -> None:
         """Let the next edit begin a new stroke."""
         self._stroke_is_open = False
@@ -286,10 +292,9 @@ class Journal:
 
     def _name_scan(self) -> None:
         """Note the scan in a journal that does not know it, as those made before."""
-        found = scan_of_journal(self._records)
-        if not self._scan or found == self._scan:
+        if not self._scan or self._found_scan == self._scan:
             return
-        if found:
+        if self._found_scan:
             raise MeUNetError(
                 f"{self._path} must be of the scan of its labels, got the journal of "
                 "another one; move it away to go on without the history of the labels"
@@ -317,6 +322,7 @@ class Journal:
         for place, record in self._records:
             entry = Entry.from_bytes(record)
             if entry.kind is Kind.SCAN:
+                self._found_scan = entry.tool
                 continue
             if entry.kind is Kind.SYNCED:
                 del changes[: entry.number - self._n_synced]

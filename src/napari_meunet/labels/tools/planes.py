@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, distance_transform_edt, shift
 
 from napari_meunet.errors import MeUNetError
-from napari_meunet.labels.box import Box, intersection, planes_of, within
+from napari_meunet.labels.box import Box, extent, intersection, planes_of, within
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.history import PAINT
 from napari_meunet.labels.tools.canvas import Canvas
 from napari_meunet.labels.tools.pieces import Mask
+from napari_meunet.labels.tools.set_by_tools import SetByTools
 from napari_meunet.labels.tools.take_over import TakeOver
 from napari_meunet.progress import Progress, Steps
 
@@ -118,8 +119,8 @@ class Interpolate(PlaneTool):
 
     A plane counts as painted if a person has set a voxel of it to the label. It does
     not if the label was interpolated there and nobody has painted in it since: that is
-    drawn anew. Nor does it if tools that go through several planes have changed labels
-    there, and nobody has painted this one.
+    drawn anew. What tools have set on their way through several planes does not
+    count.
     Signed distances from the outlines of two such planes are interpolated linearly
     [1]_; outlines that do not overlap move along the line between their centres [2]_.
 
@@ -151,8 +152,7 @@ class Interpolate(PlaneTool):
         """
         drawn_before = self._interpolated(canvas)
         painted = yield from self._painted(canvas)
-        others = drawn_before.keys() | self._changed_by_tools(canvas)
-        keys = [plane for plane in painted if plane not in others]
+        keys = [plane for plane in painted if plane not in drawn_before]
         if len(keys) < 2:
             raise MeUNetError(
                 f"to interpolate, label {self.label} must be painted in two planes or "
@@ -176,12 +176,13 @@ class Interpolate(PlaneTool):
         The labels are read plane by plane along z, as they lie on the disk.
         """
         part, planes = canvas.box[self.axis], canvas.planes
+        by_tools = self._set_by_tools(canvas)
         found = np.zeros(part.stop - part.start, bool)
         others = tuple(axis for axis in range(3) if axis != self.axis)
         for i, here in enumerate(planes):
             if canvas.voxels.corrected.any(here):
                 mine = canvas.corrected(here) & (canvas.read(here) == self.label)
-                lines = mine.any(axis=others)
+                lines = (mine & ~by_tools.mask(here)).any(axis=others)
                 found[slice(i, i + 1) if self.axis == 0 else slice(None)] |= lines
             yield Progress(i + 1, len(planes), "planes", "looking for painted ones")
         return [part.start + int(i) for i in np.flatnonzero(found)]
@@ -208,26 +209,18 @@ class Interpolate(PlaneTool):
                     planes.pop(plane, None)
         return planes
 
-    def _changed_by_tools(self, canvas: Canvas) -> set[int]:
-        """Return the planes that tools went through, where nobody painted the label.
+    def _set_by_tools(self, canvas: Canvas) -> SetByTools:
+        """Look at the strokes of tools that went through several planes.
 
         What was taken over from somebody else may have been painted.
         """
-        by_tools: set[int] = set()
-        by_hand: set[int] = set()
-        for stroke in canvas.journal.history.done:
-            across = stroke.box[self.axis]
-            planes = range(across.start, across.stop)
-            if stroke.tool in (self.name, TakeOver.name):
-                continue
-            if stroke.tool != PAINT and len(planes) > 1:
-                by_tools.update(planes)
-            elif any(
-                (edit.after == self.label).any()
-                for edit in canvas.journal.edits(stroke.places)
-            ):
-                by_hand.update(planes)
-        return by_tools - by_hand
+        strokes = [
+            stroke
+            for stroke in canvas.journal.history.done
+            if stroke.tool not in (PAINT, self.name, TakeOver.name)
+            and extent(stroke.box)[self.axis] > 1
+        ]
+        return SetByTools(canvas.journal, strokes, self.label)
 
     def _drew(self, edit: Edit) -> bool:
         """Tell whether an edit has drawn this label in one plane."""

@@ -89,18 +89,20 @@ class BrushBox(QGroupBox):
 
     def _within(self, scan: "Volume") -> "Callable[[Box], NDArray[np.bool]]":
         """Return what tells which voxels of a box have grey values in the range."""
-        low, high = self.range.value()
+        from napari_meunet.volume.formats.planes import DecodedPlanes
 
-        @lru_cache(
-            maxsize=1
-        )  # many dabs of a brush, and some files decode whole planes
+        low, high = self.range.value()
+        is_decoded = isinstance(scan.planes, DecodedPlanes)
+
+        # or every dab of the brush would decode it
+        @lru_cache(maxsize=1)
         def plane(z: int) -> NDArray[Any]:
-            return np.asarray(scan.planes[z])
+            return scan.planes[z : z + 1]
 
         def within(box: "Box") -> NDArray[np.bool]:
             z, y, x = box
-            is_plane = z.stop - z.start == 1
-            grey = plane(z.start)[None, y, x] if is_plane else scan.planes[box]
+            is_plane = is_decoded and z.stop - z.start == 1
+            grey = plane(z.start)[:, y, x] if is_plane else scan.planes[box]
             return np.asarray((grey >= low) & (grey <= high), bool)
 
         return within

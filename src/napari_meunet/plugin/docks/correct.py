@@ -147,8 +147,14 @@ class CorrectWidget(Dock):
 
     def mark(self) -> None:
         """Note that the place in view was looked at, and go to the next one."""
-        if self._tour is not None and self._tour.current is not None:
-            self._go(Tour.mark)
+        if self._tour is None or self._tour.current is None:
+            return
+        try:
+            self._tour.mark()
+        except MeUNetError as error:
+            self.state.warn(str(error))
+        else:
+            self.go_on()
 
     def go_back(self) -> None:
         """Fly to the place before; it counts as reviewed no more."""

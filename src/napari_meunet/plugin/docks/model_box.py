@@ -84,6 +84,7 @@ class ModelBox(QGroupBox):
         source = self._store.model_source if self._store else ""
         if source == BUNDLED or Path(source).is_file():
             self.model.model = source
+        self.back.hide()
         self.refresh()
 
     def refresh(self) -> None:
