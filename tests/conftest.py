@@ -1,6 +1,7 @@
 """What tests of several rooms share."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +38,23 @@ def short_calibration(monkeypatch):
     """Let trainings measure the BatchNorm statistics over few batches."""
     monkeypatch.setattr("napari_meunet.training.loop.fit.CALIBRATION_STEPS", 2)
     monkeypatch.setattr("napari_meunet.training.loop.fit.INTERIM_STEPS", 2)
+
+
+@pytest.fixture
+def resident():
+    """Return a function that tells how much of a mapped file is in our memory."""
+    if sys.platform != "linux":
+        pytest.skip("memory by file is asked from /proc")
+    return _resident
+
+
+def _resident(path):
+    found, counts = 0, False
+    with Path("/proc/self/smaps").open() as maps:
+        for line in maps:
+            name, *values = line.split()
+            if not name.endswith(":"):
+                counts = line.rstrip().endswith(os.fspath(path))
+            elif name == "Rss:" and counts:
+                found += 1024 * int(values[0])
+    return found

@@ -1,9 +1,5 @@
 """The memory of mapped files is given back, and nothing of what they hold is lost."""
 
-import os
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,10 +9,6 @@ from napari_meunet.volume.volume import Volume
 
 SHAPE = 64, 256, 256
 
-on_linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="memory by file is asked from /proc"
-)
-
 
 @pytest.fixture
 def path(tmp_path, rng):
@@ -25,22 +17,10 @@ def path(tmp_path, rng):
     return path
 
 
-def resident(path):
-    """Return the bytes of a file that count as memory of this process."""
-    found, counts = 0, False
-    with Path("/proc/self/smaps").open() as maps:
-        for line in maps:
-            name, *values = line.split()
-            if not name.endswith(":"):
-                counts = line.rstrip().endswith(os.fspath(path))
-            elif name == "Rss:" and counts:
-                found += 1024 * int(values[0])
-    return found
-
-
-@on_linux
 @pytest.mark.parametrize("mode", ["r", "r+"])
-def test_what_was_read_takes_no_memory_any_more_and_can_be_read_again(path, mode):
+def test_what_was_read_takes_no_memory_any_more_and_can_be_read_again(
+    path, mode, resident
+):
     voxels = np.memmap(path, np.uint8, mode, shape=SHAPE)
     total = voxels.sum()
     assert resident(path) == voxels.nbytes
@@ -50,8 +30,7 @@ def test_what_was_read_takes_no_memory_any_more_and_can_be_read_again(path, mode
     assert voxels.sum() == total
 
 
-@on_linux
-def test_what_was_written_is_in_the_file(path):
+def test_what_was_written_is_in_the_file(path, resident):
     voxels = np.memmap(path, np.uint8, "r+", shape=SHAPE)
     voxels[5:9] = 7
     give_back(voxels)

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from torch.nn import functional
 
@@ -25,6 +26,7 @@ from napari_meunet.inference.tiles import Grid
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.network.card import SpacingRange, TrainingRecord
 from napari_meunet.volume.intensity import intensity_range
+from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.reduced import reduced
 from napari_meunet.volume.volume import Spacing, Volume
 
@@ -684,6 +686,23 @@ def test_a_labels_folder_takes_up_a_run_in_a_new_session(
         first, *_ = segment(volume, checkpoint, config, store)
         assert first.done > 0
         np.testing.assert_array_equal(store.labels, one_go)
+
+
+def test_a_run_gives_back_the_memory_of_all_files_that_it_maps(
+    tmp_path, checkpoint, voxels, resident
+):
+    tifffile.imwrite(tmp_path / "scan.tif", voxels, photometric="minisblack")
+    volume, folder = open_volume(tmp_path / "scan.tif"), tmp_path / "scan.meunet"
+    config = SegmentationConfig(**CPU)
+    with LabelStore.create(folder, volume, checkpoint.card.classes) as store:
+        assert store.labels.sum() + store.model.sum() == 0
+        assert volume.read(0, SHAPE[0]).any()
+        files = tmp_path / "scan.tif", folder / "labels.tif", folder / "model"
+        assert min(map(resident, files)) > voxels.nbytes / 2
+        for _ in segment(volume, checkpoint, config, store):
+            pass
+        assert [resident(path) for path in files] == [0, 0, 0]
+        assert store.labels.any()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
