@@ -8,7 +8,6 @@ from napari_meunet.plugin.training import Course, Figure, Watch
 from napari_meunet.plugin.widgets.curves import Curves
 from napari_meunet.plugin.widgets.plane_picture import HEIGHT, overlay
 from napari_meunet.progress import Progress
-from napari_meunet.training.loop.preview import Look
 
 CONFIG = TrainingConfig(stage1_steps=10, stage2_steps=5, joint_steps=3)
 
@@ -79,10 +78,7 @@ def test_what_is_found_is_coloured_and_what_was_drawn_is_outlined():
     labels[10:20, 10:20] = 1
     labels[100:] = 255
     found[50:60] = 2
-    look = Look(image, labels, found, z=3, scan="fly.tif", trained_on=True)
-    pixels = overlay(
-        look.image, look.labels, look.found, named_classes(["gut", "ovary"])
-    )
+    pixels = overlay(image, labels, found, named_classes(["gut", "ovary"]))
     white = np.all(pixels == 255, axis=2)
     assert white.sum() == 10 * 10 - 8 * 8
     assert white[10, 10:20].all()
@@ -93,7 +89,5 @@ def test_what_is_found_is_coloured_and_what_was_drawn_is_outlined():
 
 def test_a_small_plane_is_enlarged():
     plane = np.zeros((10, 20), np.uint8)
-    look = Look(plane.astype(np.float32), plane, plane, 0, "fly.tif", trained_on=True)
-    assert overlay(
-        look.image, look.labels, look.found, named_classes(["gut"])
-    ).shape == (130, 260, 3)
+    pixels = overlay(plane.astype(np.float32), plane, plane, named_classes(["gut"]))
+    assert pixels.shape == (130, 260, 3)

@@ -2,14 +2,17 @@
 
 from collections import deque
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_meunet.labels.box import Box, intersection, within
 from napari_meunet.labels.edit import Edit
 from napari_meunet.labels.journal.history import Stroke
-from napari_meunet.labels.journal.journal import Journal
 from napari_meunet.labels.tools.pieces import Mask
+
+if TYPE_CHECKING:
+    from napari_meunet.labels.journal.journal import Journal
 
 
 class SetByTools:
@@ -30,7 +33,9 @@ class SetByTools:
         What they may have set.
     """
 
-    def __init__(self, journal: Journal, strokes: Iterable[Stroke], label: int) -> None:
+    def __init__(
+        self, journal: "Journal", strokes: Iterable[Stroke], label: int
+    ) -> None:
         self._journal = journal
         self._label = label
         places = [place for stroke in strokes for place in stroke.places]

@@ -60,6 +60,7 @@ class ModelBox(QGroupBox):
         )
         self.result = Note(ABOUT, muted=True)
         self.back = QPushButton("Back to the model before")
+        self.back.setToolTip("choose the model that has learned again")
         self._before = ""
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -124,7 +125,6 @@ class ModelBox(QGroupBox):
             if outcome.is_better:
                 new_models.add(lesson.output)
                 self.model.model, self._before = lesson.output, lesson.model
-                self.back.setToolTip(f"choose {self._before} again")
                 self.back.show()
         self.refresh()
 
