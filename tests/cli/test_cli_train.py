@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,9 +199,33 @@ def test_an_interruption_keeps_the_step_and_the_same_command_goes_on(
     assert capsys.readouterr().err.splitlines()[-1] == hint
     assert not model.exists()
     assert main(train(data, model)) == 0
+    assert "interrupted here; it goes on" in capsys.readouterr().err
     assert fractions == [0, 0.5, 0]  # two steps of stage 1, a joint one
     logged = [row[:2] for row in read_log(log_path(model)) if row[2] == "loss"]
     assert logged == [("stage 1", 1), ("stage 1", 2), ("both stages", 1)]
+
+
+def test_scans_that_were_learned_from_are_told_from_others(data, tmp_path, capsys):
+    model = tmp_path / "own.safetensors"
+    assert main(train(data, model)) == 0
+    assert "goes on" not in capsys.readouterr().err
+    assert main(["evaluate", str(data), "--model", str(model)]) == 0
+    assert "the model has learned from phantom_0003:" in capsys.readouterr().err
+    for path in sorted(data.iterdir()):
+        path.rename(path.with_name(path.name.replace("0003", "0004")))
+    assert main(["evaluate", str(data), "--model", str(model)]) == 0
+    assert "learned from" not in capsys.readouterr().err
+
+
+def test_a_class_that_no_scan_holds_is_told(data, tmp_path, capsys):
+    for path in sorted(data.iterdir()):
+        shutil.copy(path, path.with_name(path.name.replace("0003", "0004")))
+    words = train(data, tmp_path / "own.safetensors")
+    place = words.index("--classes") + 1
+    words[place + 2 : place + 2] = ["brain"]
+    assert main(words) == 0
+    told = capsys.readouterr().err
+    assert "no brain in any scan, so that it cannot be learned" in told
 
 
 def test_before_the_first_step_an_interruption_takes_effect_at_once(

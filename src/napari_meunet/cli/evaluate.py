@@ -43,6 +43,7 @@ from napari_meunet.training.evaluation.setting import Setting, common_setting
 from napari_meunet.training.output import MODEL_SUFFIX
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import GIVEN, Spacing, Volume
+from napari_meunet.words import some_of
 
 if TYPE_CHECKING:
     from napari_meunet.network.checkpoint import Checkpoint
@@ -202,7 +203,10 @@ def _work_of_model(
     from napari_meunet.inference.resolution import resolution_remark
     from napari_meunet.inference.segment import flips_averaged
     from napari_meunet.network.checkpoint import load_checkpoint
-    from napari_meunet.training.specimens.provenance import require_new
+    from napari_meunet.training.specimens.provenance import (
+        learned_from,
+        require_new,
+    )
 
     config = SegmentationConfig.checked(
         device=options.device,
@@ -213,9 +217,14 @@ def _work_of_model(
     checkpoint = load_checkpoint(options.model)
     flips_averaged(checkpoint.card, config)  # refuses a model that learned no flips
     pairs = labelled_pairs(options.truth)
+    names = [pair.name for pair in pairs]
     if options.record:
-        names = [pair.name for pair in pairs]
         require_new(names, checkpoint.card, and_unchosen=True)
+    elif learned := learned_from(names, checkpoint.card):
+        remark(
+            f"the model has learned from {some_of(learned)}: their figures, and means "
+            "with them, are better than those of new scans will be"
+        )
     classes = checkpoint.card.classes
     setting = common_setting(pairs, spacing, options.tolerance, classes)
     if setting.unit == "um":

@@ -89,6 +89,8 @@ def run(options: argparse.Namespace) -> None:
     if not is_first_process():
         deque(steps, maxlen=0)
         return
+    if state_path(options.output).exists():
+        remark("a training was interrupted here; it goes on")
     remark("; ".join(reducer.remarks))
     show(_logged(_remarked(steps), options), "train")
     print(options.output, flush=True)

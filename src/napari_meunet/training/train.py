@@ -199,7 +199,11 @@ def _remarks(
         if value
     }
     where = " at this voxel size" if voxel_size else ""
-    parts = [f"no {name} in {', '.join(n)}{where}" for name, n in lacking.items() if n]
+    parts = [
+        f"no {name} in {_in_words(names, pairs)}{where}"
+        for name, names in lacking.items()
+        if names
+    ]
     if config.patience and not data.validation:
         parts.append("no validation scans to end early by")
     scans = [image or labels for image, labels in pairs]
@@ -207,6 +211,12 @@ def _remarks(
     if parts:
         message = f"{'; '.join(parts)}: training goes on with what is there"
         yield Progress(len(pairs), len(pairs), "scans", message)
+
+
+def _in_words(names: Sequence[str], pairs: Sequence[Pair]) -> str:
+    if 1 < len(pairs) == len(names):
+        return "any scan, so that it cannot be learned (is its name or value right?)"
+    return ", ".join(names)
 
 
 def _state(fabric: Fabric, path: Path, key: str) -> TrainingState:

@@ -166,9 +166,11 @@ class Specimen:
 def require_same_shape(image: Volume, labels: Volume, detail: int = 1) -> None:
     """Refuse labels that are not of the image, or not so much finer."""
     if tuple(detail * n for n in image.shape) != labels.shape:
+        path = labels.source.path
+        of = f" of {path.name}" if path else ""
         raise MeUNetError(
             "image and labels must have the same shape, got "
-            f"{image.shape} and {labels.shape}; export them from the same scan"
+            f"{image.shape} and {labels.shape}{of}; export them from the same scan"
         )
 
 

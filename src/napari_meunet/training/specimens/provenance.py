@@ -88,6 +88,12 @@ def require_apart(
             )
 
 
+def learned_from(names: Iterable[str], model: Card) -> list[str]:
+    """Return the specimens of these names that a model was trained on, sorted."""
+    known = {name for each in model.training for name in each.specimens}
+    return sorted((known - {UNNAMED}).intersection(names))
+
+
 def require_new(
     names: Iterable[str], model: Card, *, and_unchosen: bool = False
 ) -> None:
@@ -107,11 +113,12 @@ def require_new(
     MeUNetError
         If one of the names is among them.
     """
-    known = {name for each in model.training for name in each.specimens}
+    names = set(names)
+    known = set(learned_from(names, model))
     for each in model.training:
         if and_unchosen and each.config.get("patience"):
-            known |= set(each.validation)
-    for name in sorted((known - {UNNAMED}).intersection(names)):
+            known |= names.intersection(each.validation) - {UNNAMED}
+    for name in sorted(known):
         raise MeUNetError(
             f"a specimen to measure on must be new to the model, got {name}, which "
             f"{model.name!r} knows from training; measure on others, or rename it if "
