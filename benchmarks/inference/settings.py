@@ -9,8 +9,8 @@ WHOLE: Mapping[str, str] = {"stage 1": "whole", "cascade": "whole-cascade"}
 """The truth by network: the whole scan at once, in fp32."""
 
 STREAMED: Mapping[str, str] = {"stage 1": "stage1-fp32", "cascade": "cascade-fp32"}
-"""The truth where no machine holds the whole scan: ours in fp32, which the small
-setting holds against the whole."""
+"""The truth where a scan is too large to be labelled at once: ours in fp32, which the
+small setting holds against the whole."""
 
 COMMON = (
     "whole",
@@ -63,7 +63,7 @@ class Setting:
     contenders: tuple[str, ...]
     threads: int
     rounds: int
-    truth: Mapping[str, str] = field(default_factory=lambda: dict(WHOLE))
+    truth: Mapping[str, str] = field(default_factory=lambda: WHOLE)
 
 
 def without_the_whole(contenders: tuple[str, ...]) -> tuple[str, ...]:
@@ -80,6 +80,6 @@ FULL = Setting(
     without_the_whole((*COMMON, "nnunet-mirrored")),
     threads=8,
     rounds=2,
-    truth=dict(STREAMED),
+    truth=STREAMED,
 )
 SETTINGS = {setting.name: setting for setting in (SMALL, FULL)}

@@ -79,7 +79,7 @@ def test_ours_gives_the_labels_of_the_whole_scan_at_once(tmp_path, names, networ
     assert (tmp_path / "figure.png").stat().st_size > 0
 
 
-def test_where_nobody_holds_the_whole_scan_ours_is_the_truth(tmp_path):
+def test_where_a_scan_is_too_large_for_one_pass_ours_is_the_truth(tmp_path):
     tiny = replace(TINY, truth=STREAMED)
     for name in ("stage1-fp32", "monai-25"):
         execute(name, tiny, tmp_path / "work", tmp_path / f"{name}.json", "cpu")

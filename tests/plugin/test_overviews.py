@@ -53,16 +53,21 @@ def viewer(store):
 
 @pytest.fixture
 def largest_read(monkeypatch):
-    """Note the voxels of the largest read of labels that can be painted on."""
+    """Note the voxels of the largest read of labels, painted on or only seen."""
     reads = [0]
-    read = EditableLabels.__getitem__
 
-    def noted(self, index):
-        part = read(self, index)
-        reads[0] = max(reads[0], np.size(part))
-        return part
+    def note(kind):
+        read = kind.__getitem__
 
-    monkeypatch.setattr(EditableLabels, "__getitem__", noted)
+        def noted(self, index):
+            part = read(self, index)
+            reads[0] = max(reads[0], np.size(part))
+            return part
+
+        monkeypatch.setattr(kind, "__getitem__", noted)
+
+    for kind in (EditableLabels, SeenLabels):
+        note(kind)
     return reads
 
 
@@ -88,17 +93,8 @@ def test_an_overview_stands_in_in_3d(viewer, store, largest_read):
 
 @pytest.mark.parametrize("in_3d_before", [True, False])
 def test_labels_that_are_only_read_are_not_read_whole_either(
-    store, monkeypatch, in_3d_before
+    store, largest_read, in_3d_before
 ):
-    largest = [0]
-    read = SeenLabels.__getitem__
-
-    def noted(self, index):
-        part = read(self, index)
-        largest[0] = max(largest[0], np.size(part))
-        return part
-
-    monkeypatch.setattr(SeenLabels, "__getitem__", noted)
     viewer = ViewerModel(ndisplay=3 if in_3d_before else 2)
     watch(viewer)
     with LabelStore.open(store.folder, writable=False) as reader:
@@ -112,7 +108,7 @@ def test_labels_that_are_only_read_are_not_read_whole_either(
         assert list(viewer.layers) == [layer]
         assert not layer.editable
         np.testing.assert_array_equal(layer.data[3:5], store.labels[3:5])
-        assert largest[0] <= 2 * SHAPE[1] * SHAPE[2]
+        assert 0 < largest_read[0] <= 2 * SHAPE[1] * SHAPE[2]
         viewer.layers.clear()
 
 

@@ -203,10 +203,7 @@ def _work_of_model(
     from napari_meunet.inference.resolution import resolution_remark
     from napari_meunet.inference.segment import flips_averaged
     from napari_meunet.network.checkpoint import load_checkpoint
-    from napari_meunet.training.specimens.provenance import (
-        learned_from,
-        require_new,
-    )
+    from napari_meunet.training.specimens.provenance import learned_from, require_new
 
     config = SegmentationConfig.checked(
         device=options.device,

@@ -63,14 +63,14 @@ def labels_layer(store: "LabelStore") -> LayerData:
 
     A store that is not open for writing gives a layer that cannot be painted on.
     """
+    from napari_meunet.labels.seen import SeenLabels
+
     attributes = _space(store.spacing) | {
         "name": f"{store.folder.stem} labels",
         "colormap": colormap(store.classes),
         "features": _names(store.classes),
         "metadata": {_STORE: store},
     }
-    from napari_meunet.labels.seen import SeenLabels
-
     data = store.editable() if store.writable else SeenLabels(store.labels)
     data.viewed_as = partial(view_of, store.shape)
     # layers that vanish without being removed, and the end of the process
