@@ -174,11 +174,11 @@ def test_a_reduced_scan_goes_on_with_a_smaller_plan(
     voxels = np.asarray(wide[0]).repeat(3, 0).repeat(2, 1).repeat(2, 2)
     whole, labels = memory_labels(voxels.shape), memory_labels(voxels.shape)
     run_on_a_fine_scan(voxels, model, whole, slab=None)
-    FullDevice(monkeypatch, 5, OUT_OF_MEMORY[0])
+    FullDevice(monkeypatch, 9, OUT_OF_MEMORY[0])
     steps = run_on_a_fine_scan(voxels, model, labels, slab=None)
     (replanned,) = [step for step in steps[1:] if step.message]
-    assert "going on with 2 columns" in replanned.message
-    assert 0 < replanned.done < steps[-1].done == 2 * 210
+    assert "going on with 4 columns" in replanned.message
+    assert 0 < replanned.done < steps[-1].done == 4 * 210
     assert (labels.labels != whole.labels).mean() < 1e-4
     assert (labels.times_written == 1).all()
 
@@ -510,7 +510,7 @@ OUT_OF_MEMORY = [
 @pytest.fixture(scope="module")
 def wide(checkpoint, memory_labels):
     """Return a volume that can be cut into columns, and its labels."""
-    voxels = np.random.default_rng(6).integers(0, 256, (70, 16, 400), dtype=np.uint8)
+    voxels = np.random.default_rng(6).integers(0, 256, (70, 16, 1200), dtype=np.uint8)
     labels = memory_labels(voxels.shape)
     run(voxels, checkpoint, labels, slab=None)
     return voxels, labels.labels
@@ -522,14 +522,14 @@ def test_a_device_out_of_memory_goes_on_with_a_smaller_plan(
 ):
     voxels, expected = wide
     labels = memory_labels(voxels.shape)
-    FullDevice(monkeypatch, 5, error)  # slabs of 32: the fourth push gives 32 planes
+    FullDevice(monkeypatch, 9, error)  # the seventh push gives the first 16 planes
     steps = run(voxels, checkpoint, labels, slab=None)
     (replanned,) = [step for step in steps[1:] if step.message]
     assert replanned.message.startswith(
-        "cpu ran out of memory; going on with 2 columns"
+        "cpu ran out of memory; going on with 3 columns"
     )
-    assert (replanned.done, replanned.total) == (2 * 32, 2 * 70)
-    assert steps[-1].done == 2 * 70
+    assert (replanned.done, replanned.total) == (3 * 32, 3 * 70)
+    assert steps[-1].done == 3 * 70
     assert (labels.labels != expected).mean() < 1e-4
     assert (labels.times_written == 1).all()
 

@@ -1,5 +1,6 @@
 """Streams against the same network on the whole volume."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -10,22 +11,20 @@ from torch import nn
 from torch.nn import functional
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.ring import Ring
 from napari_meunet.inference.streaming.schedule import (
     IMAGE,
     MARGIN,
+    Schedule,
     Source,
     Stage,
     schedule_of,
     sparing,
 )
-from napari_meunet.inference.streaming.stream import (
-    CascadeStream,
-    Domain,
-    Ring,
-    StageStream,
-    clear_outside,
-)
+from napari_meunet.inference.streaming.stages import StageStream, clear_outside
+from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.inference.tiles import aligned
 from napari_meunet.network.stage import ConvStage
 
@@ -248,6 +247,38 @@ def test_values_that_are_not_finite_are_refused(make_checkpoint):
     image = torch.rand(1, 1, 16, 16, 16)
     with pytest.raises(MeUNetError, match=r"finite.*float16; choose precision fp32"):
         streamed(checkpoint, image, Domain(16, (16, 16), 0, 16, 10**6), torch.float16)
+
+
+@pytest.mark.parametrize("fusion", ["none", "post", "pre"])
+@pytest.mark.parametrize(("depth", "slab"), [(16, 16), (160, 16), (160, 48)])
+@pytest.mark.parametrize("band", [1, 3000, 10**6])
+def test_no_stage_makes_a_voxel_twice(
+    make_checkpoint, monkeypatch, fusion, depth, slab, band
+):
+    made = Counter()
+    convolved = FoldedCascade.convolved
+
+    def counted(weights, planes, layer):
+        found = convolved(weights, planes, layer)
+        made[layer] += found[0, 0].numel()
+        return found
+
+    monkeypatch.setattr(FoldedCascade, "convolved", counted)
+    checkpoint = make_checkpoint(fusion)
+    schedule = schedule_of(checkpoint.card.network)
+    weights = FoldedCascade(checkpoint.build(), CPU, torch.float32)
+    stream = CascadeStream(schedule, [weights], Domain(depth, (32, 16), 0, slab, band))
+    with torch.inference_mode():
+        for _ in range(0, depth + schedule.delay, slab):
+            stream.push(torch.zeros(1, 1, slab, 32, 16))
+    for stage in schedule.stages:
+        first, second = weights.stages[stage.name]
+        alone = Schedule((stage,), schedule.n_classes)
+        planes = alone.flops(depth, slab) / alone.flops_per_voxel()
+        voxels = planes * 32 * 16 / stage.scale**3
+        assert made[second] == voxels
+        assert made[first] == voxels * (1 + 2 * stage.scale / 32)  # a row on each side
+        assert depth <= planes <= depth + 2 * slab
 
 
 def padded(image, plane, n):

@@ -9,11 +9,12 @@ import torch
 
 from napari_meunet.inference.images import Images
 from napari_meunet.inference.pipeline import READ_AHEAD, overlapped
+from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.enlarging import Enlargement, Enlarging
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.labelling import Labelled, Labelling
 from napari_meunet.inference.streaming.schedule import ALIGNMENT, BLOCK, Schedule
-from napari_meunet.inference.streaming.stream import CascadeStream, Domain
+from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.inference.tiles import Block, Box, Column, Grid, Span, aligned
 
 SURE = 255
@@ -31,7 +32,7 @@ class ExactExecutor:
     schedule, weights
         The cascade, or several in the mean.
     slab, band
-        See `napari_meunet.inference.streaming.stream.Domain`.
+        See `napari_meunet.inference.streaming.domain.Domain`.
     grid
         The scan that is labelled. Planes and columns of the plan are those of `images`,
         what blocks hold are voxels of the scan.

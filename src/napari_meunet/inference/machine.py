@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.schedule import schedule_of
-from napari_meunet.inference.streaming.stream import CascadeStream, Domain
+from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.network.card import NetworkConfig
 from napari_meunet.network.cascade import REFINEMENT_FEATURES, Cascade
 from napari_meunet.network.device import (
@@ -172,7 +173,7 @@ def measured_rate(device: torch.device, precision: str) -> float:
     weights = FoldedCascade(cascade, device, DTYPES[precision])
     schedule = schedule_of(network)
     edge, band = (512, 2**26) if device.type == "cuda" else (96, 2**22)
-    domain = Domain(2**20, (edge, edge), 0, 16, band)
+    domain = Domain(2**20, (edge, edge), 2**19, 16, band)  # where all stages work
     with torch.inference_mode():
         stream = CascadeStream(schedule, (weights,), domain)
         image = weights.empty((1, 1, 16, edge, edge)).zero_()

@@ -15,6 +15,7 @@ from napari_meunet.inference.pipeline import READ_AHEAD, WRITE_BEHIND
 from napari_meunet.inference.streaming.schedule import (
     BLOCK,
     MARGIN,
+    OVERLAP,
     Schedule,
     Stage,
     band_rows,
@@ -46,7 +47,7 @@ class Push:
     Attributes
     ----------
     slab, band
-        See `napari_meunet.inference.streaming.stream.Domain`.
+        See `napari_meunet.inference.streaming.domain.Domain`.
     itemsize
         Bytes of a number on the device.
     n_networks
@@ -139,18 +140,25 @@ def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
         What goes through it at once.
     """
     y, x = section
-    image, *rings = (
-        schedule.ring_planes(name, push.slab) * channels * (y // scale) * (x // scale)
-        for name, scale, channels in schedule.kept()
-    )
-    weights = sum(stage.n_weights for stage in schedule.stages)
+    weights = push.n_networks * sum(stage.n_weights for stage in schedule.stages)
     bands = (
         _band_bytes(stage, section, push, schedule.n_classes)
         for stage in schedule.stages
     )
     given = push.slab * y * x * (1 + CONFIDENCE)
-    numbers = image + push.n_networks * (sum(rings) + weights)
-    return numbers * push.itemsize + max(bands) + round(given)
+    kept = kept_bytes(schedule, section, push)
+    return kept + weights * push.itemsize + max(bands) + round(given)
+
+
+def kept_bytes(schedule: Schedule, section: Section, push: Push) -> int:
+    """Return what a `CascadeStream` keeps from push to push, see `stream_bytes`."""
+    y, x = section
+    image, *rings = (
+        schedule.ring_planes(name, push.slab) * channels * (y // scale) * (x // scale)
+        for name, scale, channels in schedule.kept()
+    )
+    again = (_kept_numbers(stage, section, push) for stage in schedule.stages)
+    return (image + push.n_networks * (sum(rings) + sum(again))) * push.itemsize
 
 
 def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape) -> int:
@@ -177,20 +185,28 @@ def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape)
     return round(known + max(band, given + made))
 
 
+def _kept_numbers(stage: Stage, section: Section, push: Push) -> int:
+    """Return what a stage keeps between its convolutions: last planes, last rows."""
+    height, width = (n // stage.scale for n in section)
+    rows = height + OVERLAP + push.slab // stage.scale
+    return OVERLAP * rows * width * stage.n_out
+
+
 def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> int:
     """Return the bytes that are held while a stage makes one band."""
     height, width = (n // stage.scale for n in section)
     rows = min(band_rows(stage, push.slab, section[1], push.band), height)
     planes = push.slab // stage.scale
-    window = (planes + 2 * MARGIN) * (rows + 2 * MARGIN) * width * stage.n_in
+    window = (planes + OVERLAP) * (rows + 2 * MARGIN) * width * stage.n_in
     if any(source.how == "pooled" for source in stage.sources):
         window *= 8  # pooling halves z, y and x in turn: 4 + 2 + 1 windows more
-    between = (planes + MARGIN) * (rows + MARGIN) * width * stage.n_out
-    voxels = planes * rows * width
-    numbers = window + between + voxels * stage.n_out
+    new = planes * (rows + OVERLAP) * width * stage.n_out
+    between = (planes + OVERLAP) * (rows + OVERLAP) * width * stage.n_out
+    made = (new + max(window, between)) * push.itemsize
     if not stage.head:
-        return numbers * push.itemsize
+        return made
+    voxels = planes * rows * width
     # logits, their maximum and its distance to one of them
-    numbers += voxels * (n_classes + 2)
+    numbers = stage.n_out + n_classes + 2
     answer = ANSWER + 4 * n_classes * (2 if push.n_networks > 1 else 1)
-    return numbers * push.itemsize + voxels * answer
+    return max(made, voxels * (numbers * push.itemsize + answer))

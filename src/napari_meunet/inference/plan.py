@@ -61,11 +61,11 @@ class Appetite:
     Attributes
     ----------
     slabs
-        Planes per push, best first: long slabs repeat less work at their ends.
+        Planes per push, best first: long slabs are fewer to start.
     slab_bytes
         Bytes of one channel of a slab that are not exceeded without need.
     band
-        See `napari_meunet.inference.streaming.stream.Domain`.
+        See `napari_meunet.inference.streaming.domain.Domain`.
     """
 
     slabs: tuple[int, ...]
@@ -73,7 +73,7 @@ class Appetite:
     band: int
 
 
-PROCESSOR = Appetite((32, 16), 2**22, 2**22)
+PROCESSOR = Appetite((16,), 2**22, 2**22)
 """Small enough for caches, and for the allocator to use the same pages again."""
 
 CUDA = Appetite((64, 48, 32, 16), 2**27, 2**26)
@@ -97,7 +97,7 @@ class Plan:
     columns
         Parts of the section that the network sees, done one after the other.
     slab, band
-        See `napari_meunet.inference.streaming.stream.Domain`.
+        See `napari_meunet.inference.streaming.domain.Domain`.
     flips
         Axes along which the scan is flipped each time that the network is asked; the
         mean of its answers gives the labels.
@@ -255,20 +255,22 @@ class _Task:
                     columns,
                     push,
                     exact_memory(schedule, columns, push, self.volume.dtype, self.grid),
-                    area * (last - first + schedule.delay),
+                    area,
+                    last - first,
                 )
 
     def paper_plans(self) -> Iterator[Plan]:
         """Return the only plan there is for the paper's windows."""
         schedule = schedule_of(self.network.model_copy(update={"fusion": "none"}))
-        n_windows = prod(Tiling(size).n for size in self.shape)
+        area = PAPER_WINDOW**2 * prod(Tiling(size).n for size in self.shape)
         push = self._push(PAPER_SLAB)
         yield self._plan(
             schedule,
             cut(self.shape[1:], (1, 1), 0),
             push,
             paper_memory(schedule, self.shape, push, self.volume.dtype),
-            n_windows * PAPER_WINDOW**2 * (PAPER_WINDOW + schedule.delay),
+            area,
+            PAPER_WINDOW,
         )
 
     def _grids(self) -> list[tuple[int, int]]:
@@ -309,8 +311,12 @@ class _Task:
         columns: tuple[Column, ...],
         push: Push,
         memory: Memory,
-        voxels: int,
+        area: int,
+        depth: int,
     ) -> Plan:
+        """Return the plan of streams through `area` voxels of `depth` planes."""
+        work = len(self.flips) * schedule.flops(depth, push.slab)
+        work += depth * self._enlarging_work()
         sections = {column.section for column in columns}
         return Plan(
             preset=self.config.preset,
@@ -326,9 +332,7 @@ class _Task:
             exact=self.config.exact_halo or len(columns) == 1,
             host_bytes=memory.host + max(map(self.volume.kept_bytes, sections)),
             device_bytes=memory.device,
-            seconds=voxels
-            * (len(self.flips) * schedule.flops_per_voxel() + self._enlarging_work())
-            / self.machine.rate,
+            seconds=area * work / self.machine.rate,
         )
 
     def _enlarging_work(self) -> float:

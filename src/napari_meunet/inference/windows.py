@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from napari_meunet.config import Shape
 from napari_meunet.inference.images import Images, Voxels
+from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.schedule import Schedule
-from napari_meunet.inference.streaming.stream import CascadeStream, Domain
+from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.inference.tiles import (
     PAPER_STEP,
     PAPER_WINDOW,
@@ -43,7 +44,7 @@ class PaperExecutor:
     weights
         Of the cascade.
     slab, band
-        See `napari_meunet.inference.streaming.stream.Domain`; `slab` divides `window`.
+        See `napari_meunet.inference.streaming.domain.Domain`; `slab` divides `window`.
     window, step
         Edge of a window, a multiple of 16, and its step, half of that.
     """

@@ -86,18 +86,16 @@ class FoldedCascade:
         )
 
     def convolved(self, planes: Tensor, layer: Layer) -> Tensor:
-        """Return convolution and ReLU, padded along x alone.
+        """Return a convolution without its ReLU, padded along x alone.
 
         ``(1, c, n, y, x)`` becomes ``(1, c, n - 2, y - 2, x)``.
         """
         padding, ones = (0, 0, 1), (1, 1, 1)
         if self._ask_onednn:
-            convolved = torch.mkldnn_convolution(
+            return torch.mkldnn_convolution(
                 planes, layer.weight, layer.bias, padding, ones, ones, 1
             )
-        else:
-            convolved = functional.conv3d(planes, layer.weight, layer.bias, 1, padding)
-        return convolved.relu_()
+        return functional.conv3d(planes, layer.weight, layer.bias, 1, padding)
 
     def _folded(self, block: nn.Module) -> Layer:
         convolution, norm, _ = block.children()

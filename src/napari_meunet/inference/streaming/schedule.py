@@ -30,6 +30,9 @@ BLOCK = CONFIDENCE_EDGE
 MARGIN = 2
 """Voxels that two 3x3x3 convolutions need on either side of their output."""
 
+OVERLAP = 2
+"""Planes or rows of its input that a 3x3x3 convolution reads again for the next."""
+
 IMAGE = "image"
 """The source that is no stage."""
 
@@ -154,12 +157,26 @@ class Schedule:
 
     def flops_per_voxel(self) -> float:
         """Return the work for one voxel, two operations a multiplication."""
-        return sum(
-            2
-            * (stage.n_weights + stage.n_out * self.n_classes * bool(stage.head))
-            / stage.scale**3
-            for stage in self.stages
+        return sum(map(self._flops, self.stages))
+
+    def flops(self, depth: int, slab: int) -> float:
+        """Return the work of a stream for one voxel of the section.
+
+        Parameters
+        ----------
+        depth
+            Planes that pass through it.
+        slab
+            Planes per push. Stages make whole slabs, so they work a little longer.
+        """
+        return slab * sum(
+            _pushes(stage, depth, slab) * self._flops(stage) for stage in self.stages
         )
+
+    def _flops(self, stage: Stage) -> float:
+        """Return the work of a stage for one voxel of the image."""
+        head = stage.n_out * self.n_classes * bool(stage.head)
+        return 2 * (stage.n_weights + head) / stage.scale**3
 
     def reach(self) -> int:
         """Return how many voxels beyond an aligned block of 16 its labels depend on.
@@ -190,9 +207,15 @@ def band_rows(stage: Stage, slab: int, width: int, band: int) -> int:
     band
         Most voxels times channels that a stage holds of its input or output at once.
     """
-    planes = slab // stage.scale + 2 * MARGIN
+    planes = slab // stage.scale + OVERLAP
     row = max(stage.n_in, stage.n_out) * planes * (width // stage.scale)
     return max(band // row // 2 * 2 - 2 * MARGIN, 2)  # even: upsampling makes pairs
+
+
+def _pushes(stage: Stage, depth: int, slab: int) -> int:
+    """Return how many pushes a stage works for, see `StageStream.works`."""
+    delay = stage.delay * stage.scale
+    return (delay + depth - 1) // slab - max(-(-(delay - slab) // slab), 0) + 1
 
 
 def schedule_of(network: NetworkConfig) -> Schedule:
@@ -305,10 +328,9 @@ def _arrival(delay: int, source: Source) -> int:
 
 def _planes_back(stage: Stage, source: Source) -> int:
     """Return how far back `stage` reads, at the level of the source."""
-    back = stage.delay + MARGIN
     if source.how == "pooled":
-        return 2 * back
-    return back // 2 if source.how == "doubled" else back
+        return 2 * stage.delay
+    return stage.delay // 2 if source.how == "doubled" else stage.delay
 
 
 def _brought(source: Source, interval: Interval) -> Interval:

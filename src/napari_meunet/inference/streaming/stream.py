@@ -2,166 +2,33 @@
 
 `CascadeStream` gives, plane by plane, the labels that the network would give for the
 whole volume at once. Every stage writes its planes into a ring, from which other
-stages read them as long as they need them; the schedule says how long that is. A stage
-works through the section in bands of rows, so that what lies between its two
-convolutions stays small. Several cascades may see the same planes; the mean of their
-logits then gives the labels.
+stages read them as long as they need them; the schedule says how long that is. No stage
+makes a voxel twice, or works where the volume has not begun or has ended for it.
+Several cascades may see the same planes; the mean of their logits then gives the
+labels.
 
-All shapes are constant from the first push to the last, and planes and rows outside
+Shapes are the same in every push, and planes and rows outside
 the volume are zero wherever a convolution reads them: that is the zero padding of
 every convolution of the network on the whole volume.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.labelling import (
     Labelled,
     Labelling,
     Likeliest,
 )
-from napari_meunet.inference.streaming.schedule import (
-    IMAGE,
-    MARGIN,
-    Schedule,
-    Source,
-    Stage,
-    band_rows,
-)
-
-Reader = Callable[[int, slice, Tensor], None]
-"""Fills a tensor ``(1, c, n, rows, x)`` from its first plane and its rows on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """What a stream passes through.
-
-    Attributes
-    ----------
-    depth, section
-        Planes, and voxels along (y, x), all multiples of 16.
-    start
-        First plane that is pushed, a multiple of `slab`.
-    slab
-        Planes per push, a multiple of 16.
-    band
-        Most voxels times channels that a stage holds of its input or output at once.
-    """
-
-    depth: int
-    section: tuple[int, int]
-    start: int
-    slab: int
-    band: int
-
-
-class Ring:
-    """The latest planes that a stage has made, by their index in the volume."""
-
-    def __init__(self, buffer: Tensor) -> None:  # 1 c planes y x
-        self.buffer = buffer
-
-    def spans(self, first: int, n: int) -> Iterator[tuple[slice, slice]]:
-        """Return where planes ``first:first + n`` lie, and which of the n they are."""
-        done = 0
-        while done < n:
-            slot = (first + done) % self.buffer.shape[2]
-            here = min(n - done, self.buffer.shape[2] - slot)
-            yield slice(slot, slot + here), slice(done, done + here)
-            done += here
-
-    def write(self, first: int, rows: slice, planes: Tensor) -> None:
-        """Keep `planes`, ``(1, c, n, rows, x)``, which begin at plane `first`."""
-        for slots, part in self.spans(first, planes.shape[2]):
-            self.buffer[:, :, slots, rows] = planes[:, :, part]
-
-    def read(self, first: int, rows: slice, out: Tensor) -> None:
-        """Copy planes and rows into `out`, ``(1, c, n, rows, x)``."""
-        for slots, part in self.spans(first, out.shape[2]):
-            out[:, :, part] = self.buffer[:, :, slots, rows]
-
-    def read_pooled(self, first: int, rows: slice, out: Tensor) -> None:
-        """Fill `out` from the level above, whose pairs of planes never wrap around."""
-        wide = slice(2 * rows.start, 2 * rows.stop)
-        for slots, part in self.spans(2 * first, 2 * out.shape[2]):
-            pooled = _pooled(self.buffer[:, :, slots, wide])
-            out[:, :, part.start // 2 : part.stop // 2] = pooled
-
-    def read_doubled(self, first: int, rows: slice, out: Tensor) -> None:
-        """Fill `out` from the level beneath; `first` and `rows` are even."""
-        narrow = slice(rows.start // 2, rows.stop // 2)
-        for slots, part in self.spans(first // 2, out.shape[2] // 2):
-            planes = out[:, :, 2 * part.start : 2 * part.stop]
-            for z, y, x in product((0, 1), repeat=3):
-                planes[:, :, z::2, y::2, x::2] = self.buffer[:, :, slots, narrow]
-
-
-class StageStream:
-    """One stage over a stream of planes, band by band.
-
-    Attributes
-    ----------
-    bands
-        The rows that are made at once, of all rows.
-    """
-
-    def __init__(
-        self,
-        stage: Stage,
-        weights: FoldedCascade,
-        rings: dict[str, Ring],
-        domain: Domain,
-    ) -> None:
-        scale = stage.scale
-        self._first, self._second = weights.stages[stage.module]
-        self._readers = [
-            (_reader(rings[source.name], source), channels)
-            for source, channels in stage.channels()
-        ]
-        self._weights = weights
-        self._n_in = stage.n_in
-        self._slab, self._depth = domain.slab // scale, domain.depth // scale
-        y, x = domain.section
-        self._height, self._width = y // scale, x // scale
-        rows = band_rows(stage, domain.slab, x, domain.band)
-        starts = range(0, self._height, rows)
-        self.bands = [slice(i, min(i + rows, self._height)) for i in starts]
-
-    def features(self, first: int, rows: slice) -> Tensor:
-        """Make a band of the planes from `first` on.
-
-        Returns
-        -------
-        Tensor
-            ``(1, n_out, k, rows, x)``; zero where the plane is outside the volume.
-        """
-        convolved = self._weights.convolved
-        window = self._window(first - MARGIN, rows)  # 1 n_in k+4 rows+4 x
-        between = convolved(window, self._first)  # 1 n_out k+2 rows+2 x
-        clear_outside(between, 2, first - 1, self._depth)
-        clear_outside(between, 3, rows.start - 1, self._height)
-        features = convolved(between, self._second)  # 1 n_out k rows x
-        clear_outside(features, 2, first, self._depth)
-        return features
-
-    def _window(self, first: int, rows: slice) -> Tensor:
-        top, bottom = rows.start - MARGIN, rows.stop + MARGIN
-        shape = (1, self._n_in, self._slab + 2 * MARGIN, bottom - top, self._width)
-        window = self._weights.empty(shape)
-        clear_outside(window, 3, top, self._height)
-        inside = slice(max(top, 0), min(bottom, self._height))
-        target = window[:, :, :, inside.start - top : inside.stop - top]
-        for read, channels in self._readers:
-            read(first, inside, target[:, channels])
-        return window
+from napari_meunet.inference.streaming.ring import Ring
+from napari_meunet.inference.streaming.schedule import IMAGE, Schedule, Stage
+from napari_meunet.inference.streaming.stages import StageStream, clear_outside
 
 
 class NetworkStream:
@@ -195,19 +62,26 @@ class NetworkStream:
             StageStream(stage, weights, self.rings, domain) for stage in schedule.stages
         ]
 
-    @property
-    def bands(self) -> list[slice]:
-        """The rows whose logits are made at once, of all rows."""
-        return self._streams[-1].bands
+    def bands(self, first: int) -> list[slice]:
+        """Return the rows whose logits are made at once, in planes from `first` on.
+
+        There are none where no plane is in the volume.
+        """
+        last = self._streams[-1]
+        return last.bands if last.works(first) else []
 
     def advance(self, plane: int) -> None:
         """Make all that the logits need of the planes from `plane` on."""
         stages = zip(self._schedule.stages, self._streams, strict=True)
         for stage, stream in list(stages)[:-1]:
             first = plane // stage.scale - stage.delay
+            ring = self.rings[stage.name]
+            if not stream.works(first):
+                ring.clear(first, stream.slab)
+                continue
             for rows in stream.bands:
                 planes = self._passed_on(stage, stream.features(first, rows), first)
-                self.rings[stage.name].write(first, rows, planes)
+                ring.write(first, rows, planes)
 
     def logits(self, first: int, rows: slice) -> Tensor:
         """Return the logits ``(k, rows, x, n_classes)`` of planes from `first` on."""
@@ -305,7 +179,7 @@ class CascadeStream:
     def _logit_bands(self, first: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield rows, and logits ``(k, rows, x, n_classes)`` of `k` planes of them."""
         total = torch.zeros((), device=self._image.buffer.device)
-        for rows in self.networks[0].bands:
+        for rows in self.networks[0].bands(first):
             logits = self._mean_logits(first, rows)
             total += logits.sum(dtype=torch.float32)
             yield rows, logits
@@ -339,28 +213,3 @@ def _ring(
     planes = schedule.ring_planes(name, domain.slab)
     y, x = (n // scale for n in domain.section)
     return Ring(weights.empty((1, channels, planes, y, x)).zero_())
-
-
-def clear_outside(planes: Tensor, axis: int, first: int, size: int) -> None:
-    """Zero what lies outside 0:size along `axis`, where `planes` begin at `first`."""
-    n = planes.shape[axis]
-    before = min(max(-first, 0), n)
-    inside = min(max(size - first, 0), n)
-    planes.narrow(axis, 0, before).zero_()
-    planes.narrow(axis, inside, n - inside).zero_()
-
-
-def _reader(ring: Ring, source: Source) -> Reader:
-    readers = {
-        "same": ring.read,
-        "pooled": ring.read_pooled,
-        "doubled": ring.read_doubled,
-    }
-    return readers[source.how]
-
-
-def _pooled(planes: Tensor) -> Tensor:
-    # Faster than max_pool3d on processors, and it keeps channels last everywhere.
-    planes = torch.maximum(planes[:, :, ::2], planes[:, :, 1::2])
-    planes = torch.maximum(planes[..., ::2, :], planes[..., 1::2, :])
-    return torch.maximum(planes[..., ::2], planes[..., 1::2])

@@ -1,0 +1,145 @@
+"""A stage over a stream of planes: two convolutions that make every voxel once.
+
+A stage works through the section in bands of rows, so that what lies between its two
+convolutions stays small. The second one needs a margin of it around a band. That is not
+made again: the last planes are kept for the next slab, the last rows for the next band.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from napari_meunet.inference.streaming.domain import Domain
+from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.ring import Ring
+from napari_meunet.inference.streaming.schedule import (
+    OVERLAP,
+    Source,
+    Stage,
+    band_rows,
+)
+
+Reader = Callable[[int, slice, Tensor], None]
+"""Fills a tensor ``(1, c, n, rows, x)`` from its first plane and its rows on."""
+
+
+class StageStream:
+    """One stage over a stream of planes, band by band.
+
+    All bands of a slab are made before the next slab, from the first rows to the last.
+
+    Attributes
+    ----------
+    slab
+        Planes that are made at once.
+    bands
+        The rows that are made at once, of all rows.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        weights: FoldedCascade,
+        rings: dict[str, Ring],
+        domain: Domain,
+    ) -> None:
+        scale = stage.scale
+        self._first, self._second = weights.stages[stage.module]
+        self._readers = [
+            (_reader(rings[source.name], source), channels)
+            for source, channels in stage.channels()
+        ]
+        self._weights, self._stage = weights, stage
+        self.slab, self._depth = domain.slab // scale, domain.depth // scale
+        y, x = domain.section
+        self._height, self._width = y // scale, x // scale
+        rows = band_rows(stage, domain.slab, x, domain.band)
+        starts = range(0, self._height, rows)
+        self.bands = [slice(i, min(i + rows, self._height)) for i in starts]
+        # What the slab and the band before have left; a row of padding on either side.
+        n, x = stage.n_out, self._width
+        self._planes = weights.empty((1, n, OVERLAP, self._height + OVERLAP, x)).zero_()
+        self._rows = weights.empty((1, n, self.slab, OVERLAP, x))
+
+    def works(self, first: int) -> bool:
+        """Tell whether a slab that begins at plane `first` is needed.
+
+        Before the volume and behind it, all is zero. A slab that ends right before it
+        leaves the plane in which the volume begins to the next one.
+        """
+        return -self.slab <= first < self._depth
+
+    def features(self, first: int, rows: slice) -> Tensor:
+        """Make a band of the planes from `first` on.
+
+        Returns
+        -------
+        Tensor
+            ``(1, n_out, k, rows, x)``; zero where the plane is outside the volume.
+        """
+        between = self._between(first, rows)
+        features = self._weights.convolved(between, self._second).relu_()
+        clear_outside(features, 2, first, self._depth)
+        return features
+
+    def _between(self, first: int, rows: slice) -> Tensor:
+        """Return what the second convolution reads, ``(1, n_out, k+2, rows+2, x)``.
+
+        Only what no slab and no band before has made is new.
+        """
+        known = OVERLAP if rows.start else 0
+        new = self._convolved(first, slice(rows.start - 1 + known, rows.stop + 1))
+        n, planes = self._stage.n_out, self.slab + OVERLAP
+        height = rows.stop - rows.start + OVERLAP
+        between = self._weights.empty((1, n, planes, height, self._width))
+        seen = slice(rows.start, rows.stop + OVERLAP)
+        between[:, :, :OVERLAP] = self._planes[:, :, :, seen]
+        made = between[:, :, OVERLAP:]
+        made[:, :, :, :known] = self._rows[:, :, :, :known]
+        torch.clamp_min(new, 0, out=made[:, :, :, known:])
+        clear_outside(made, 2, first + 1, self._depth)
+        clear_outside(made, 3, rows.start - 1, self._height)
+        self._keep(between, rows)
+        return between
+
+    def _keep(self, between: Tensor, rows: slice) -> None:
+        """Keep the last planes for the next slab, and the last rows for the next band.
+
+        The next band has still to read the last two rows that the slab before has left.
+        """
+        self._rows.copy_(between[:, :, OVERLAP:, -OVERLAP:])
+        is_last = rows.stop == self._height
+        n = rows.stop - rows.start + (OVERLAP if is_last else 0)
+        kept = self._planes[:, :, :, rows.start : rows.start + n]
+        kept.copy_(between[:, :, -OVERLAP:, :n])
+
+    def _convolved(self, first: int, rows: slice) -> Tensor:
+        """Return the first convolution in planes ``first + 1:first + 1 + k``."""
+        top, bottom = rows.start - 1, rows.stop + 1
+        n_in, planes = self._stage.n_in, self.slab + OVERLAP
+        window = self._weights.empty((1, n_in, planes, bottom - top, self._width))
+        clear_outside(window, 3, top, self._height)
+        inside = slice(max(top, 0), min(bottom, self._height))
+        target = window[:, :, :, inside.start - top : inside.stop - top]
+        for read, channels in self._readers:
+            read(first, inside, target[:, channels])
+        return self._weights.convolved(window, self._first)
+
+
+def clear_outside(planes: Tensor, axis: int, first: int, size: int) -> None:
+    """Zero what lies outside 0:size along `axis`, where `planes` begin at `first`."""
+    n = planes.shape[axis]
+    before = min(max(-first, 0), n)
+    inside = min(max(size - first, 0), n)
+    planes.narrow(axis, 0, before).zero_()
+    planes.narrow(axis, inside, n - inside).zero_()
+
+
+def _reader(ring: Ring, source: Source) -> Reader:
+    readers = {
+        "same": ring.read,
+        "pooled": ring.read_pooled,
+        "doubled": ring.read_doubled,
+    }
+    return readers[source.how]
