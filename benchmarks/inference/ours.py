@@ -33,7 +33,10 @@ class Ours:
     def label(self, task: Task) -> NDArray[np.uint8]:
         """Segment into labels on disk, and map them."""
         config = SegmentationConfig(
-            device=str(task.device), precision=self.precision, preset=self.preset
+            device=str(task.device),
+            precision=self.precision,
+            preset=self.preset,
+            resolution="scan",  # every voxel, as the others see it
         )
         values = task.checkpoint.card.classes
         with temporary_labels(task.scan, values, task.folder) as store:

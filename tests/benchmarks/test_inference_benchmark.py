@@ -10,6 +10,9 @@ from benchmarks.inference.peers import fold
 from benchmarks.inference.report import cells, table_of, write_report
 from benchmarks.inference.run import CONTENDERS, execute, model_for
 from benchmarks.inference.settings import SETTINGS, STREAMED, Setting
+from benchmarks.inference.task import Task
+from napari_meunet.training.phantoms.phantom import make_phantom
+from napari_meunet.volume.volume import Spacing, Volume
 
 TINY = Setting("tiny", (32, 48, 40), ("whole", "stage1-fp32"), threads=1, rounds=1)
 
@@ -87,6 +90,20 @@ def test_where_a_scan_is_too_large_for_one_pass_ours_is_the_truth(tmp_path):
     assert found["different"] == 0
     write_report(tmp_path)
     assert "compared with: ours, stage 1, fp32." in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["stage1-fp32", "cascade-fp32", "paper"])
+def test_ours_sees_every_voxel_however_fine_they_are(tmp_path, name):
+    voxels = make_phantom(TINY.shape, seed=1).image
+    contender = CONTENDERS[name]
+    task = Task(None, model_for(contender.applies), torch.device("cpu"), tmp_path)
+    z, y, x = (size / 3 for size in task.checkpoint.card.spacing.finest)
+    scans = (
+        Volume.from_array(voxels, spacing)
+        for spacing in (None, Spacing((z, y, x), "test"))
+    )
+    found = [contender.label(replace(task, scan=scan)) for scan in scans]
+    np.testing.assert_array_equal(*found)
 
 
 def test_stage_1_of_a_cascade_is_its_first_part():
