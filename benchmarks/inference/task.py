@@ -49,7 +49,8 @@ class Task:
 
     def image(self) -> Tensor:
         """Return the whole scan as the network sees it, ``(1, 1, z, y, x)`` float32."""
-        limits = limits_for(self.scan, self.checkpoint.card, SegmentationConfig())
+        whole = SegmentationConfig(resolution="scan")  # of every voxel, as for ours
+        limits = limits_for(self.scan, self.checkpoint.card, whole)
         voxels = torch.from_numpy(self.scan.read(0, self.scan.shape[0]))
         return scaled(voxels, limits)[None, None]
 
