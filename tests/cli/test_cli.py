@@ -277,6 +277,23 @@ def test_the_mean_over_flipped_scans_is_another_run(scan, model, tmp_path, capsy
         assert len(store.run_description["flips"]) == 8
 
 
+def test_a_run_says_that_it_replaces_what_another_model_has_labelled(
+    scan, model, tmp_path, capsys
+):
+    checkpoint = load_checkpoint(model)
+    weights = {name: 2 * tensor for name, tensor in checkpoint.weights.items()}
+    card = checkpoint.card.model_copy(update={"name": "double"})
+    other = tmp_path / "other.safetensors"
+    save_checkpoint(replace(checkpoint, weights=weights, card=card), other)
+    command = "segment", scan, "--spacing", 12, 3, 2, "--model"
+    assert said(capsys, *command, model) == []
+    replaced = "meunet: what another model, 'tiny', has labelled is replaced"
+    assert said(capsys, *command, other) == [f"{replaced}, but for corrected voxels"]
+    assert said(capsys, *command, other, "--restart") == []
+    (again,) = said(capsys, *command, model, "--overwrite-corrected")
+    assert again == replaced.replace("tiny", "double")
+
+
 def test_a_model_that_learned_no_flips_is_not_averaged(scan, model, tmp_path, capsys):
     error = mistake(capsys, "segment", scan, "--model", model, "--average")
     assert "'tiny', which learned none" in error

@@ -157,7 +157,7 @@ def segment_scan(
     """
     from napari_meunet.inference.machine import inspect_machine
     from napari_meunet.inference.resolution import reduction_in_words, resolution_remark
-    from napari_meunet.inference.segment import plan_for, segment
+    from napari_meunet.inference.segment import plan_for, replaced_in_words, segment
     from napari_meunet.labels.store import LabelStore, with_known_spacing
     from napari_meunet.network.checkpoint import load_checkpoint
 
@@ -171,6 +171,7 @@ def segment_scan(
     zyx = volume.spacing.zyx if volume.spacing else None
     remark(resolution_remark(zyx, checkpoint.card, config))
     with LabelStore.open_or_create(folder, volume, checkpoint.card.classes) as labels:
+        remark(replaced_in_words(labels, checkpoint, config))
         if restart:
             labels.forget_run()
         last = show(segment(volume, checkpoint, config, labels), "segment")

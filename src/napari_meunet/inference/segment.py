@@ -362,6 +362,17 @@ def flips_averaged(card: Card, config: SegmentationConfig) -> tuple[Axes, ...]:
     return flips
 
 
+def replaced_in_words(
+    labels: LabelTarget, checkpoint: Checkpoint, config: SegmentationConfig
+) -> str:
+    """Return which labels a run takes the place of; empty if not another model's."""
+    last = RunRecord.last(labels)
+    if last is None or last.checkpoint == checkpoint.digest():
+        return ""
+    kept = "" if config.overwrite_corrected else ", but for corrected voxels"
+    return f"what another model, {last.model!r}, has labelled is replaced{kept}"
+
+
 def averages_as_before(labels: LabelTarget, card: Card) -> bool:
     """Tell whether the last run took the mean over flipped scans, and a model can."""
     last = RunRecord.last(labels)

@@ -116,7 +116,7 @@ def forecast(task: Task) -> Forecast:
     remark = resolution_remark(spacing and spacing.zyx, task.card, task.config)
     if not task.folder.exists():
         return Forecast(_new_plan(task), 0.0, remark)
-    from napari_meunet.inference.segment import next_run
+    from napari_meunet.inference.segment import next_run, replaced_in_words
     from napari_meunet.labels.store import LabelStore
     from napari_meunet.network.checkpoint import load_checkpoint
 
@@ -124,8 +124,10 @@ def forecast(task: Task) -> Forecast:
         store.require_scan(task.volume)
         checkpoint = load_checkpoint(task.model)
         plan, n_finished = next_run(task.volume, checkpoint, task.config, store)
+        replaced = replaced_in_words(store, checkpoint, task.config)
     n_planes = len(plan.columns) * task.volume.shape[0]
-    return Forecast(plan, n_finished / n_planes, remark)
+    remarks = "; ".join(each for each in (replaced, remark) if each)
+    return Forecast(plan, n_finished / n_planes, remarks)
 
 
 def _new_plan(task: Task) -> "Plan":

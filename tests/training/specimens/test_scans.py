@@ -63,6 +63,12 @@ def test_tables_and_hidden_files_are_no_labels(tmp_path):
 
 
 @pytest.mark.parametrize("find", [labelled_scans, label_maps])
+def test_a_folder_that_is_not_there_is_an_error(tmp_path, find):
+    with pytest.raises(MeUNetError, match=r"must lie in a folder, got .*nowhere"):
+        find(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("find", [labelled_scans, label_maps])
 def test_a_folder_without_labels_is_an_error(tmp_path, find):
     touch(tmp_path, "a.tif", "a_labels.csv")
     with pytest.raises(MeUNetError, match="without any"):

@@ -72,8 +72,13 @@ def _found(folder: Path) -> list[tuple[Path | None, Path]]:
     Raises
     ------
     MeUNetError
-        If there are several for one name.
+        If there is no such folder, or there are several for one name.
     """
+    if not folder.is_dir():
+        raise MeUNetError(
+            f"labelled scans must lie in a folder, got {str(folder)!r}, which is none; "
+            "check the path"
+        )
     pairs: list[tuple[Path | None, Path]] = []
     for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*"), key=_by_name):
         name = scan_name(labels)
