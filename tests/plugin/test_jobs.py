@@ -1,5 +1,7 @@
 """The guard around long work, trap by trap."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -167,3 +169,26 @@ def test_a_failed_question_says_why(qtbot):
     with qtbot.waitSignal(question.failed, timeout=5000) as failed:
         question.ask(function)
     assert isinstance(failed.args[0], RuntimeError)
+
+
+ENDING_SCRIPT = """
+import time
+from qtpy.QtWidgets import QApplication
+from napari_meunet.plugin.jobs import Job, Question
+from napari_meunet.progress import Progress
+
+def steps():
+    for done in range(600):
+        time.sleep(0.05)
+        yield Progress(done, 600, "steps")
+
+app = QApplication([])
+question, job = Question(), Job(steps())
+question.ask(time.sleep, 1)
+job.start()
+"""
+
+
+def test_a_script_may_end_while_work_is_under_way():
+    command = [sys.executable, "-c", ENDING_SCRIPT]
+    subprocess.run(command, check=True, timeout=25)

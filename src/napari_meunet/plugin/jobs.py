@@ -7,6 +7,7 @@ event loop; and the worker's own progress bar nests event loops until the proces
 aborts.
 """
 
+import atexit
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ from typing import Any
 from napari.qt.threading import create_worker
 from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QObject, QTimer, Signal
-from superqt.utils import FunctionWorker, GeneratorWorker
+from superqt.utils import FunctionWorker, GeneratorWorker, WorkerBase
 from superqt.utils import create_worker as create_unlisted_worker
 
 from napari_meunet.errors import MeUNetError
@@ -29,7 +30,14 @@ YIELD_SECONDS = 0.1
 REFRESH_MILLISECONDS = 200
 """How often the window looks at the progress."""
 
+EXIT_MILLISECONDS = 30_000
+"""How long the end of the process waits for work that is asked to stop."""
+
 logger = logging.getLogger(__name__)
+
+# A script may end without an event loop, and so without napari's own waiting. What a
+# thread then tells an object that is gone aborts the process.
+atexit.register(WorkerBase.await_workers, EXIT_MILLISECONDS)
 
 
 class Ending(Enum):
