@@ -99,11 +99,13 @@ def lines(table: Table, found: Sequence[dict[str, Any]]) -> Iterator[str]:
     setting, machine = found[0]["setting"], found[0]["machine"]
     versions = {k: v for r in found for k, v in r["machine"].items()}
     del versions["device"], versions["cores"]
+    rounds = sorted({len(row.results) for rows in table.values() for row in rows})
     yield f"# Inference, {setting['name']} setting"
     yield ""
     yield (
         f"{' x '.join(map(str, setting['shape']))} voxels, {setting['threads']} "
-        f"thread(s), the fastest of {setting['rounds']} rounds; {machine['device']}; "
+        f"thread(s), the fastest of {' to '.join(map(str, rounds))} round(s); "
+        f"{machine['device']}; "
         + ", ".join(f"{name} {text}" for name, text in versions.items())
         + "."
     )

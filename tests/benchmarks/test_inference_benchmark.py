@@ -121,6 +121,13 @@ def test_the_fastest_round_counts_and_the_most_memory():
     assert list(cells(ours, monai.rate))[2] == "4.0"
 
 
+def test_the_table_says_how_many_rounds_were_run(tmp_path):
+    for number, name in enumerate(["monai-50", "stage1", "stage1"]):
+        (tmp_path / f"{number}.json").write_text(json.dumps(result(name, 1.0)))
+    write_report(tmp_path)
+    assert "fastest of 1 to 2 round(s)" in (tmp_path / "table.md").read_text()
+
+
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(ValueError, match="must hold results"):
         write_report(tmp_path)
