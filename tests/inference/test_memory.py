@@ -6,19 +6,21 @@ import torch
 from napari_meunet.inference.memory import Push, kept_bytes, stream_bytes
 from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
-from napari_meunet.inference.streaming.schedule import schedule_of
+from napari_meunet.inference.streaming.schedule import schedule_of, sparing
 from napari_meunet.inference.streaming.stream import CascadeStream
 
 
 @pytest.mark.parametrize("fusion", ["none", "post", "pre"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("slab", "n_networks"), [(16, 1), (16, 4), (48, 1)])
+@pytest.mark.parametrize(("band", "spare"), [(2**17, False), (2**22, True)])
 def test_a_stream_takes_the_memory_that_is_planned(
-    make_checkpoint, watch, fusion, slab, n_networks, dtype
+    make_checkpoint, watch, fusion, slab, n_networks, dtype, band, spare
 ):
     checkpoint = make_checkpoint(fusion, features=(4, 8, 8, 16, 16))
     schedule = schedule_of(checkpoint.card.network)
-    section, band = (64, 96), 2**17
+    schedule = sparing(schedule) if spare else schedule
+    section = 64, 96
     push = Push(slab, band, dtype.itemsize, n_networks)
     network, device = checkpoint.build(), torch.device("cpu")
     with torch.inference_mode(), watch:

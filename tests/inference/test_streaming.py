@@ -121,7 +121,7 @@ def test_a_stage_gives_the_planes_of_its_two_convolutions(depth, slab, band, see
     image = torch.rand(1, 2, depth, 16, 32, dtype=torch.double)
     weights = FoldedCascade(network, CPU, torch.double)
     stage = Stage("only", 0, (Source(IMAGE, "same", 2),), 3, delay=MARGIN)
-    ring = Ring(torch.zeros(1, 2, slab + 2 * MARGIN, 16, 32, dtype=torch.double))
+    ring = Ring(torch.zeros(1, 2, slab + MARGIN, 16, 32, dtype=torch.double))
     stream = StageStream(
         stage, weights, {IMAGE: ring}, Domain(depth, (16, 32), 0, slab, band)
     )
@@ -129,7 +129,7 @@ def test_a_stage_gives_the_planes_of_its_two_convolutions(depth, slab, band, see
     with torch.inference_mode():
         for plane in range(0, depth + MARGIN, slab):
             ring.write(plane, slice(None), padded(image, plane, slab))
-            for rows in stream.bands:
+            for rows in stream.bands(plane - MARGIN):
                 features = stream.features(plane - MARGIN, rows)
                 found[:, :, plane : plane + slab, rows] = features
         expected = network.only(image)

@@ -1,6 +1,6 @@
 """The memory that a run takes, from the buffers that it will hold.
 
-It follows `napari_meunet.inference.streaming.stream` and the executors one by one.
+It follows the streams of `napari_meunet.inference.streaming` and the executors.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,7 @@ CONFIDENCE = 4 / 32 + 4 / 64
 """Bytes of a voxel: float32 for half a block of 4 x 4 x 4 voxels, and for a block."""
 
 ANSWER = 8 + 2 * 4
-"""Bytes of a voxel in a band: its label in int64, and two numbers in float32; besides
-them there is one in float32 for each class, to add them up."""
+"""Bytes of a voxel in a band: its label in int64, and two numbers in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def image_bytes(voxels: int, push: Push) -> int:
 
 
 def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
-    """Return what a `CascadeStream` takes: weights, rings, one band and what it gives.
+    """Return what a `CascadeStream` takes: weights, what it keeps, a band, labels.
 
     Parameters
     ----------
@@ -198,15 +197,20 @@ def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> i
     rows = min(band_rows(stage, push.slab, section[1], push.band), height)
     planes = push.slab // stage.scale
     window = (planes + OVERLAP) * (rows + 2 * MARGIN) * width * stage.n_in
-    if any(source.how == "pooled" for source in stage.sources):
-        window *= 8  # pooling halves z, y and x in turn: 4 + 2 + 1 windows more
     new = planes * (rows + OVERLAP) * width * stage.n_out
     between = (planes + OVERLAP) * (rows + OVERLAP) * width * stage.n_out
-    made = (new + max(window, between)) * push.itemsize
+    numbers = new + max(window, between)
+    if any(source.how == "pooled" for source in stage.sources):
+        # pooling halves z, y and x in turn: 4 and 2 windows, before there is more
+        numbers = max(numbers, 7 * window)
+    made = numbers * push.itemsize
     if not stage.head:
         return made
     voxels = planes * rows * width
-    # logits, their maximum and its distance to one of them
-    numbers = stage.n_out + n_classes + 2
-    answer = ANSWER + 4 * n_classes * (2 if push.n_networks > 1 else 1)
-    return max(made, voxels * (numbers * push.itemsize + answer))
+    mean = 2 * 4 * n_classes if push.n_networks > 1 else 0
+    # the logits of the band before, and their maximum, until there are others
+    waiting = voxels * ((n_classes + 1) * push.itemsize + mean)
+    # features, logits, their maximum and its distance to one of them
+    answered = (stage.n_out + n_classes + 2) * push.itemsize
+    answered += ANSWER + mean
+    return max(made + waiting, voxels * answered)

@@ -63,7 +63,7 @@ class Appetite:
     slabs
         Planes per push, best first: long slabs are fewer to start.
     slab_bytes
-        Bytes of one channel of a slab that are not exceeded without need.
+        Bytes of one channel that no slab but the shortest exceeds.
     band
         See `napari_meunet.inference.streaming.domain.Domain`.
     """
@@ -73,7 +73,7 @@ class Appetite:
     band: int
 
 
-PROCESSOR = Appetite((16,), 2**22, 2**22)
+PROCESSOR = Appetite((16,), 0, 2**22)
 """Small enough for caches, and for the allocator to use the same pages again."""
 
 CUDA = Appetite((64, 48, 32, 16), 2**27, 2**26)
@@ -256,7 +256,7 @@ class _Task:
                     push,
                     exact_memory(schedule, columns, push, self.volume.dtype, self.grid),
                     area,
-                    last - first,
+                    aligned(last - first),
                 )
 
     def paper_plans(self) -> Iterator[Plan]:

@@ -42,7 +42,7 @@ class BlockMeans:
     def __init__(self, shape: tuple[int, int, int], device: torch.device) -> None:
         z, y, x = shape
         # Bands have an even number of rows: half a block of them or more.
-        self._halves = torch.empty((z // BLOCK, y // 2, x // BLOCK), device=device)
+        self._halves = torch.zeros((z // BLOCK, y // 2, x // BLOCK), device=device)
 
     def add(self, rows: slice, values: Tensor) -> None:
         """Take the values ``(z, rows, x)``; `rows` begin and end at even numbers."""
@@ -52,5 +52,5 @@ class BlockMeans:
         self._halves[:, halves] = parts.mean((1, 3, 5))
 
     def means(self) -> Tensor:
-        """Return the means ``(z/4, y/4, x/4)``, float32, when all rows have come."""
+        """Return the means ``(z/4, y/4, x/4)``, float32; 0 where none have come."""
         return (self._halves[:, ::2] + self._halves[:, 1::2]) / 2

@@ -44,7 +44,8 @@ class Labelling(Protocol):
         plane
             First one of the slab.
         bands
-            All of it.
+            All of it; none where it lies outside the volume, and labels there have no
+            meaning.
         """
         ...
 

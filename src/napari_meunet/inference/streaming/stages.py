@@ -33,8 +33,6 @@ class StageStream:
     ----------
     slab
         Planes that are made at once.
-    bands
-        The rows that are made at once, of all rows.
     """
 
     def __init__(
@@ -45,30 +43,31 @@ class StageStream:
         domain: Domain,
     ) -> None:
         scale = stage.scale
-        self._first, self._second = weights.stages[stage.module]
+        self._layers = weights.stages[stage.module]
         self._readers = [
             (_reader(rings[source.name], source), channels)
             for source, channels in stage.channels()
         ]
         self._weights, self._stage = weights, stage
         self.slab, self._depth = domain.slab // scale, domain.depth // scale
-        y, x = domain.section
-        self._height, self._width = y // scale, x // scale
-        rows = band_rows(stage, domain.slab, x, domain.band)
+        self._height, self._width = (n // scale for n in domain.section)
+        rows = band_rows(stage, domain.slab, domain.section[1], domain.band)
         starts = range(0, self._height, rows)
-        self.bands = [slice(i, min(i + rows, self._height)) for i in starts]
+        self._bands = [slice(i, min(i + rows, self._height)) for i in starts]
         # What the slab and the band before have left; a row of padding on either side.
-        n, x = stage.n_out, self._width
-        self._planes = weights.empty((1, n, OVERLAP, self._height + OVERLAP, x)).zero_()
-        self._rows = weights.empty((1, n, self.slab, OVERLAP, x))
+        sizes = (OVERLAP, self._height + OVERLAP), (self.slab, OVERLAP)
+        self._last_planes, self._last_rows = (
+            weights.empty((1, stage.n_out, *size, self._width)).zero_()
+            for size in sizes
+        )
 
-    def works(self, first: int) -> bool:
-        """Tell whether a slab that begins at plane `first` is needed.
+    def bands(self, first: int) -> list[slice]:
+        """Return the rows that are to be made at once, in planes from `first` on.
 
-        Before the volume and behind it, all is zero. A slab that ends right before it
-        leaves the plane in which the volume begins to the next one.
+        There are none before the volume and behind it, where all is zero. A slab that
+        ends right before it leaves the plane in which the volume begins to the next.
         """
-        return -self.slab <= first < self._depth
+        return self._bands if -self.slab <= first < self._depth else []
 
     def features(self, first: int, rows: slice) -> Tensor:
         """Make a band of the planes from `first` on.
@@ -79,7 +78,7 @@ class StageStream:
             ``(1, n_out, k, rows, x)``; zero where the plane is outside the volume.
         """
         between = self._between(first, rows)
-        features = self._weights.convolved(between, self._second).relu_()
+        features = self._weights.convolved(between, self._layers[1]).relu_()
         clear_outside(features, 2, first, self._depth)
         return features
 
@@ -90,13 +89,13 @@ class StageStream:
         """
         known = OVERLAP if rows.start else 0
         new = self._convolved(first, slice(rows.start - 1 + known, rows.stop + 1))
-        n, planes = self._stage.n_out, self.slab + OVERLAP
-        height = rows.stop - rows.start + OVERLAP
-        between = self._weights.empty((1, n, planes, height, self._width))
-        seen = slice(rows.start, rows.stop + OVERLAP)
-        between[:, :, :OVERLAP] = self._planes[:, :, :, seen]
+        planes, height = self.slab + OVERLAP, rows.stop - rows.start + OVERLAP
+        shape = (1, self._stage.n_out, planes, height, self._width)
+        between = self._weights.empty(shape)
+        padded = slice(rows.start, rows.stop + OVERLAP)
+        between[:, :, :OVERLAP] = self._last_planes[:, :, :, padded]
         made = between[:, :, OVERLAP:]
-        made[:, :, :, :known] = self._rows[:, :, :, :known]
+        made[:, :, :, :known] = self._last_rows[:, :, :, :known]
         torch.clamp_min(new, 0, out=made[:, :, :, known:])
         clear_outside(made, 2, first + 1, self._depth)
         clear_outside(made, 3, rows.start - 1, self._height)
@@ -108,10 +107,11 @@ class StageStream:
 
         The next band has still to read the last two rows that the slab before has left.
         """
-        self._rows.copy_(between[:, :, OVERLAP:, -OVERLAP:])
-        is_last = rows.stop == self._height
-        n = rows.stop - rows.start + (OVERLAP if is_last else 0)
-        kept = self._planes[:, :, :, rows.start : rows.start + n]
+        self._last_rows.copy_(between[:, :, OVERLAP:, -OVERLAP:])
+        n = rows.stop - rows.start
+        if rows.stop == self._height:
+            n += OVERLAP
+        kept = self._last_planes[:, :, :, rows.start : rows.start + n]
         kept.copy_(between[:, :, -OVERLAP:, :n])
 
     def _convolved(self, first: int, rows: slice) -> Tensor:
@@ -124,7 +124,7 @@ class StageStream:
         target = window[:, :, :, inside.start - top : inside.stop - top]
         for read, channels in self._readers:
             read(first, inside, target[:, channels])
-        return self._weights.convolved(window, self._first)
+        return self._weights.convolved(window, self._layers[0])
 
 
 def clear_outside(planes: Tensor, axis: int, first: int, size: int) -> None:

@@ -63,32 +63,30 @@ class NetworkStream:
         ]
 
     def bands(self, first: int) -> list[slice]:
-        """Return the rows whose logits are made at once, in planes from `first` on.
-
-        There are none where no plane is in the volume.
-        """
-        last = self._streams[-1]
-        return last.bands if last.works(first) else []
+        """Return the rows whose logits are made at once, see `StageStream.bands`."""
+        return self._streams[-1].bands(first)
 
     def advance(self, plane: int) -> None:
         """Make all that the logits need of the planes from `plane` on."""
         stages = zip(self._schedule.stages, self._streams, strict=True)
         for stage, stream in list(stages)[:-1]:
             first = plane // stage.scale - stage.delay
-            ring = self.rings[stage.name]
-            if not stream.works(first):
+            ring, bands = self.rings[stage.name], stream.bands(first)
+            for rows in bands:  # no name holds what one band has made in the next
+                ring.write(first, rows, self._made(stage, stream, first, rows))
+            if not bands:
                 ring.clear(first, stream.slab)
-                continue
-            for rows in stream.bands:
-                planes = self._passed_on(stage, stream.features(first, rows), first)
-                ring.write(first, rows, planes)
 
     def logits(self, first: int, rows: slice) -> Tensor:
         """Return the logits ``(k, rows, x, n_classes)`` of planes from `first` on."""
         features = self._streams[-1].features(first, rows)
         return self._logits(self._schedule.stages[-1], features)[0]
 
-    def _passed_on(self, stage: Stage, features: Tensor, first: int) -> Tensor:
+    def _made(
+        self, stage: Stage, stream: StageStream, first: int, rows: slice
+    ) -> Tensor:
+        """Return what other stages read of a band of planes from `first` on."""
+        features = stream.features(first, rows)
         if not stage.head:
             return features
         probabilities = self._logits(stage, features).softmax(-1).movedim(-1, 1)
@@ -174,21 +172,18 @@ class CascadeStream:
         first = self._plane - self._schedule.delay
         labelled = self._labelling.labelled(first, self._logit_bands(first))
         self._plane += self._domain.slab
-        return labelled
-
-    def _logit_bands(self, first: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield rows, and logits ``(k, rows, x, n_classes)`` of `k` planes of them."""
-        total = torch.zeros((), device=self._image.buffer.device)
-        for rows in self.networks[0].bands(first):
-            logits = self._mean_logits(first, rows)
-            total += logits.sum(dtype=torch.float32)
-            yield rows, logits
-        if not total.isfinite():
+        if not labelled.confidence.sum().isfinite():  # as logits are not, then
             dtype = self._image.buffer.dtype
             raise MeUNetError(
                 f"the network must give finite values, but does not in {dtype}; "
                 "choose precision fp32, or another checkpoint if it is fp32 already"
             )
+        return labelled
+
+    def _logit_bands(self, first: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield rows, and logits ``(k, rows, x, n_classes)`` of `k` planes of them."""
+        for rows in self.networks[0].bands(first):
+            yield rows, self._mean_logits(first, rows)
 
     def _mean_logits(self, first: int, rows: slice) -> Tensor:
         one, *others = self.networks
