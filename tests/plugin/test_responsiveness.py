@@ -22,7 +22,8 @@ def test_the_window_goes_on_while_the_network_computes(
     viewer.open_sample("napari-meunet", "synthetic-fly")
     qtbot.waitUntil(widget.run.isEnabled, timeout=60_000)
 
-    beats = []
+    beats, shown = [], []
+    viewer.layers.events.inserted.connect(lambda _: shown.append(perf_counter()))
     timer = QTimer(interval=BEAT_MILLISECONDS, timerType=Qt.TimerType.PreciseTimer)
     timer.timeout.connect(lambda: beats.append(perf_counter()))
     timer.start()
@@ -33,9 +34,11 @@ def test_the_window_goes_on_while_the_network_computes(
     timer.stop()
 
     lags = 1000 * np.diff(beats) - BEAT_MILLISECONDS
-    assert lags.size > 10
+    later = lags[np.array(beats[:-1]) > shown[-1]]  # napari has made the labels' layer
+    assert min(lags.size, later.size) > 10
     with capsys.disabled():
         sys.stdout.write(
             f"\nthe event loop was late by {np.percentile(lags, 95):.0f} ms or less in "
-            f"95 % of {lags.size} times, and by {lags.max():.0f} ms at most\n"
+            f"95 % of {lags.size} times, and by {lags.max():.0f} ms at most; by "
+            f"{later.max():.0f} ms once the labels had their layer\n"
         )
