@@ -76,8 +76,8 @@ def _found(folder: Path) -> list[tuple[Path | None, Path]]:
     """
     if not folder.is_dir():
         raise MeUNetError(
-            f"labelled scans must lie in a folder, got {str(folder)!r}, which is none; "
-            "check the path"
+            "scans must lie in a folder with their labels beside them, got "
+            f"{str(folder)!r}, which is no folder; check the path"
         )
     pairs: list[tuple[Path | None, Path]] = []
     for labels in sorted(folder.glob(f"*{LABELS_SUFFIX}.*"), key=_by_name):
