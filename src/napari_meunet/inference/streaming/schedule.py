@@ -213,9 +213,10 @@ def band_rows(stage: Stage, slab: int, width: int, band: int) -> int:
 
 
 def _pushes(stage: Stage, depth: int, slab: int) -> int:
-    """Return how many pushes a stage works for, see `StageStream.works`."""
+    """Return how many pushes a stage makes planes in, see `StageStream.bands`."""
     delay = stage.delay * stage.scale
-    return (delay + depth - 1) // slab - max(-(-(delay - slab) // slab), 0) + 1
+    first = -(-max(delay - slab, 0) // slab) * slab
+    return len(range(first, delay + depth, slab))
 
 
 def schedule_of(network: NetworkConfig) -> Schedule:
