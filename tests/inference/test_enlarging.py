@@ -26,9 +26,9 @@ def random_voxels(shape, seed=0):
 
 
 def executor(checkpoint, voxels, factors, slab=16, planes=None, dtype=torch.double):
-    weights = (FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype),)
+    schedule, device = schedule_of(checkpoint.card.network), torch.device("cpu")
+    weights = (FoldedCascade(checkpoint.build(), schedule, device, dtype),)
     images = Images(reduced(Volume.from_array(voxels), factors), LIMITS, planes)
-    schedule = schedule_of(checkpoint.card.network)
     grid = Grid(voxels.shape, factors)
     return ExactExecutor(images, schedule, weights, slab, 10**5, grid)
 

@@ -23,10 +23,10 @@ def random_voxels(shape, seed=0):
 def executor(
     checkpoint, voxels, *, slab=16, band=10**5, dtype=torch.double, planes=None
 ):
-    weights = (FoldedCascade(checkpoint.build(), torch.device("cpu"), dtype),)
+    schedule, device = schedule_of(checkpoint.card.network), torch.device("cpu")
+    weights = (FoldedCascade(checkpoint.build(), schedule, device, dtype),)
     images = Images(Volume.from_array(voxels), LIMITS, planes)
     grid = Grid(voxels.shape)
-    schedule = schedule_of(checkpoint.card.network)
     return ExactExecutor(images, schedule, weights, slab, band, grid)
 
 

@@ -6,6 +6,7 @@ import torch
 
 from napari_meunet.inference.images import Images, scaled
 from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.schedule import schedule_of
 from napari_meunet.volume.volume import Volume
 
 
@@ -52,9 +53,9 @@ def test_what_is_read_is_a_copy():
 def test_images_are_zero_outside_the_volume(make_checkpoint, box):
     voxels = np.arange(1, 61, dtype=np.uint8).reshape(3, 4, 5)
     images = Images(Volume.from_array(voxels), None)
-    weights = FoldedCascade(
-        make_checkpoint("none").build(), torch.device("cpu"), torch.double
-    )
+    checkpoint = make_checkpoint("none")
+    schedule, device = schedule_of(checkpoint.card.network), torch.device("cpu")
+    weights = FoldedCascade(checkpoint.build(), schedule, device, torch.double)
     image = images.image(images.read(box), box, weights)
     padded = np.pad(voxels, 10)
     expected = padded[tuple(slice(start + 10, stop + 10) for start, stop in box)]

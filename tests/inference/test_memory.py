@@ -21,11 +21,13 @@ def test_a_stream_takes_the_memory_that_is_planned(
     schedule = schedule_of(checkpoint.card.network)
     schedule = sparing(schedule) if spare else schedule
     section = 64, 96
-    push = Push(slab, band, dtype.itemsize, n_networks)
+    push = Push(slab, band, dtype.itemsize, 4, transposes=True, n_networks=n_networks)
     network, device = checkpoint.build(), torch.device("cpu")
     with torch.inference_mode(), watch:
-        weights = [FoldedCascade(network, device, dtype) for _ in range(n_networks)]
-        image = weights[0].empty((1, 1, slab, *section)).zero_()
+        weights = [
+            FoldedCascade(network, schedule, device, dtype) for _ in range(n_networks)
+        ]
+        image = weights[0].empty((1, 1, slab, *section), torch.float32).zero_()
         watch.live = watch.peak = 0
         stream = CascadeStream(schedule, weights, Domain(96, section, 0, slab, band))
         assert watch.live == kept_bytes(schedule, section, push)

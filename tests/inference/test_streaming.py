@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.inference.streaming import stages
+from napari_meunet.inference.streaming.convolutions import convolved, of_doubled
 from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.ring import Ring
@@ -23,7 +25,8 @@ from napari_meunet.inference.streaming.schedule import (
     schedule_of,
     sparing,
 )
-from napari_meunet.inference.streaming.stages import StageStream, clear_outside
+from napari_meunet.inference.streaming.sources import clear_outside
+from napari_meunet.inference.streaming.stages import StageStream
 from napari_meunet.inference.streaming.stream import CascadeStream
 from napari_meunet.inference.tiles import aligned
 from napari_meunet.network.stage import ConvStage
@@ -45,20 +48,42 @@ class OneStage(nn.Module):
 
 
 def test_folding_changes_nothing_but_rounding(make_checkpoint):
-    network = make_checkpoint().build().double()
-    weights = FoldedCascade(network, CPU, torch.double)
-    stage = network.stage1.dec2
-    image = torch.rand(1, 4, 6, 7, 8, dtype=torch.double)
+    checkpoint = make_checkpoint()
+    network, schedule = (
+        checkpoint.build().double(),
+        schedule_of(checkpoint.card.network),
+    )
+    weights = FoldedCascade(network, schedule, CPU, torch.double)
+    stage, layers = network.stage1.enc2, weights.stages["stage1.enc2"]
+    image = torch.rand(1, 2, 6, 7, 8, dtype=torch.double)
     found = image
-    for layer in weights.stages["stage1.dec2"]:
+    for layer in (layers.first, layers.second):
         found = functional.conv3d(found, layer.weight, layer.bias, padding=1).relu()
     torch.testing.assert_close(found, stage(image), rtol=1e-12, atol=1e-12)
 
 
+@settings(max_examples=10, deadline=None)
+@given(
+    n_in=st.integers(1, 3),
+    n_out=st.integers(1, 3),
+    size=st.tuples(*3 * [st.integers(1, 4)]),
+    seed=st.integers(0, 9),
+)
+def test_what_is_doubled_may_be_convolved_before(n_in, n_out, size, seed):
+    torch.manual_seed(seed)
+    source = torch.randn(1, n_in, *size, dtype=torch.double)
+    weight = torch.randn(n_out, n_in, 3, 3, 3, dtype=torch.double)
+    doubled = functional.interpolate(source, scale_factor=2, mode="nearest")
+    found = functional.conv_transpose3d(source, of_doubled(weight), stride=2, padding=1)
+    expected = functional.conv3d(doubled, weight, padding=1)
+    torch.testing.assert_close(found, expected)
+
+
 def test_folding_leaves_the_network_as_it_was(make_checkpoint):
-    network = make_checkpoint().build()
+    checkpoint = make_checkpoint()
+    network = checkpoint.build()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    FoldedCascade(network, CPU, torch.bfloat16)
+    FoldedCascade(network, schedule_of(checkpoint.card.network), CPU, torch.bfloat16)
     after = network.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert after["stage1.enc1.0.0.weight"].dtype == torch.float32
@@ -119,8 +144,8 @@ def test_a_stage_gives_the_planes_of_its_two_convolutions(depth, slab, band, see
     torch.manual_seed(seed)
     network = OneStage(2, 3).double().eval()
     image = torch.rand(1, 2, depth, 16, 32, dtype=torch.double)
-    weights = FoldedCascade(network, CPU, torch.double)
     stage = Stage("only", 0, (Source(IMAGE, "same", 2),), 3, delay=MARGIN)
+    weights = FoldedCascade(network, Schedule((stage,), 2), CPU, torch.double)
     ring = Ring(torch.zeros(1, 2, slab + MARGIN, 16, 32, dtype=torch.double))
     stream = StageStream(
         stage, weights, {IMAGE: ring}, Domain(depth, (16, 32), 0, slab, band)
@@ -145,10 +170,11 @@ def test_a_stage_gives_the_planes_of_its_two_convolutions(depth, slab, band, see
     slab=st.sampled_from([16, 32, 48]),
     band=st.sampled_from([1, 3000, 10**6]),
     spare=st.booleans(),
+    transposes=st.booleans(),
     seed=st.integers(0, 2),
 )
 def test_streamed_labels_are_those_of_the_whole_volume(
-    make_checkpoint, fusion, depth, section, slab, band, spare, seed
+    make_checkpoint, fusion, depth, section, slab, band, spare, transposes, seed
 ):
     checkpoint = make_checkpoint(fusion, seed=seed)
     torch.manual_seed(seed)
@@ -161,6 +187,7 @@ def test_streamed_labels_are_those_of_the_whole_volume(
         image,
         Domain(depth, section, 0, slab, band),
         schedule=sparing(schedule) if spare else schedule,
+        transposes=transposes,
     )
     assert torch.equal(found.long(), expected)
 
@@ -256,28 +283,29 @@ def test_no_stage_makes_a_voxel_twice(
     make_checkpoint, monkeypatch, fusion, depth, slab, band
 ):
     made = Counter()
-    convolved = FoldedCascade.convolved
 
-    def counted(weights, planes, layer):
-        found = convolved(weights, planes, layer)
+    def counted(planes, layer, other=None):
+        found = convolved(planes, layer, other)
         made[layer] += found[0, 0].numel()
         return found
 
-    monkeypatch.setattr(FoldedCascade, "convolved", counted)
+    monkeypatch.setattr(stages, "convolved", counted)
     checkpoint = make_checkpoint(fusion)
     schedule = schedule_of(checkpoint.card.network)
-    weights = FoldedCascade(checkpoint.build(), CPU, torch.float32)
+    weights = FoldedCascade(checkpoint.build(), schedule, CPU, torch.float32)
     stream = CascadeStream(schedule, [weights], Domain(depth, (32, 16), 0, slab, band))
     with torch.inference_mode():
         for _ in range(0, depth + schedule.delay, slab):
             stream.push(torch.zeros(1, 1, slab, 32, 16))
     for stage in schedule.stages:
-        first, second = weights.stages[stage.name]
+        layers = weights.stages[stage.name]
         alone = Schedule((stage,), schedule.n_classes)
         planes = alone.flops(depth, slab) / alone.flops_per_voxel()
         voxels = planes * 32 * 16 / stage.scale**3
-        assert made[second] == voxels
-        assert made[first] == voxels * (1 + 2 * stage.scale / 32)  # a row on each side
+        assert made[layers.second] == voxels
+        assert made[layers.first] == voxels * (
+            1 + 2 * stage.scale / 32
+        )  # a row on each side
         assert depth <= planes <= depth + 2 * slab
 
 
@@ -287,10 +315,23 @@ def padded(image, plane, n):
     return functional.pad(part, (0, 0, 0, 0, 0, n - part.shape[2]))
 
 
-def streamed(checkpoint, image, domain, dtype=torch.double, schedule=None, flips=((),)):
+def streamed(
+    checkpoint,
+    image,
+    domain,
+    dtype=torch.double,
+    schedule=None,
+    flips=((),),
+    transposes=None,
+):
     """Return the labels of a cascade, streamed from `domain.start` on."""
     schedule = schedule or schedule_of(checkpoint.card.network)
-    weights = [FoldedCascade(checkpoint.build(), CPU, dtype, each) for each in flips]
+    weights = [
+        FoldedCascade(
+            checkpoint.build(), schedule, CPU, dtype, each, transposes=transposes
+        )
+        for each in flips
+    ]
     stream = CascadeStream(schedule, weights, domain)
     labels = torch.full((domain.depth, *domain.section), 255, dtype=torch.uint8)
     for plane in range(domain.start, domain.depth + schedule.delay, domain.slab):

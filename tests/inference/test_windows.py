@@ -58,11 +58,10 @@ def expected(checkpoint, voxels):
 
 def executor(checkpoint, voxels, slab):
     network = checkpoint.card.network.model_copy(update={"fusion": "none"})
-    weights = FoldedCascade(checkpoint.build(), torch.device("cpu"), torch.double)
+    schedule, device = schedule_of(network), torch.device("cpu")
+    weights = FoldedCascade(checkpoint.build(), schedule, device, torch.double)
     images = Images(Volume.from_array(voxels), None)
-    return PaperExecutor(
-        images, schedule_of(network), weights, slab, 10**6, WINDOW, STEP
-    )
+    return PaperExecutor(images, schedule, weights, slab, 10**6, WINDOW, STEP)
 
 
 def labelled(checkpoint, voxels, slab=48, first=0):

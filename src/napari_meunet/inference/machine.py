@@ -64,6 +64,11 @@ class Machine:
         """Whether the device computes in the host's memory."""
         return not self.device.startswith("cuda")
 
+    @property
+    def transposes(self) -> bool:
+        """Whether a `FoldedCascade` convolves what is doubled before it is."""
+        return self.device.startswith("cpu")
+
     def __str__(self) -> str:
         """Return one line for people."""
         return (
@@ -170,13 +175,13 @@ def measured_rate(device: torch.device, precision: str) -> float:
     cascade.to_empty(device="cpu")
     for tensor in cascade.state_dict().values():
         tensor.zero_()
-    weights = FoldedCascade(cascade, device, DTYPES[precision])
     schedule = schedule_of(network)
+    weights = FoldedCascade(cascade, schedule, device, DTYPES[precision])
     edge, band = (512, 2**26) if device.type == "cuda" else (96, 2**22)
     domain = Domain(2**20, (edge, edge), 2**19, 16, band)  # where all stages work
     with torch.inference_mode():
         stream = CascadeStream(schedule, (weights,), domain)
-        image = weights.empty((1, 1, 16, edge, edge)).zero_()
+        image = weights.empty((1, 1, 16, edge, edge), weights.image_dtype).zero_()
         stream.push(image).labels.cpu()  # kernels are chosen and compiled here
         start = time.perf_counter()
         stream.push(image).labels.cpu()

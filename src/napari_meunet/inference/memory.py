@@ -47,8 +47,10 @@ class Push:
     ----------
     slab, band
         See `napari_meunet.inference.streaming.domain.Domain`.
-    itemsize
-        Bytes of a number on the device.
+    itemsize, image_itemsize
+        Bytes of a number on the device, and of one of the image.
+    transposes
+        See `napari_meunet.inference.streaming.folded.FoldedCascade`.
     n_networks
         Cascades that see it, whose mean gives the labels.
     """
@@ -56,6 +58,8 @@ class Push:
     slab: int
     band: int
     itemsize: int
+    image_itemsize: int
+    transposes: bool
     n_networks: int = 1
 
 
@@ -123,7 +127,7 @@ def read_itemsize(dtype: np.dtype[Any]) -> int:
 
 def image_bytes(voxels: int, push: Push) -> int:
     """Return what scaling takes: up to three float32 tensors and the image itself."""
-    return voxels * (3 * 4 + push.itemsize)
+    return voxels * (3 * 4 + push.image_itemsize)
 
 
 def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
@@ -157,7 +161,8 @@ def kept_bytes(schedule: Schedule, section: Section, push: Push) -> int:
         for name, scale, channels in schedule.kept()
     )
     again = (_kept_numbers(stage, section, push) for stage in schedule.stages)
-    return (image + push.n_networks * (sum(rings) + sum(again))) * push.itemsize
+    features = push.n_networks * (sum(rings) + sum(again))
+    return image * push.image_itemsize + features * push.itemsize
 
 
 def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape) -> int:
@@ -196,21 +201,24 @@ def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> i
     height, width = (n // stage.scale for n in section)
     rows = min(band_rows(stage, push.slab, section[1], push.band), height)
     planes = push.slab // stage.scale
-    window = (planes + OVERLAP) * (rows + 2 * MARGIN) * width * stage.n_in
+    # of 8 voxels that are doubled, one is seen where convolutions are transposed
+    n_in = stage.n_in - stage.n_doubled * push.transposes * 7 // 8
+    window = (planes + OVERLAP) * (rows + 2 * MARGIN) * width * n_in
     new = planes * (rows + OVERLAP) * width * stage.n_out
     between = (planes + OVERLAP) * (rows + OVERLAP) * width * stage.n_out
-    numbers = new + max(window, between)
+    itemsize = push.itemsize
+    seen = push.image_itemsize if stage.sees_image else itemsize
+    made = new * seen + max(window * seen, between * itemsize)
     if any(source.how == "pooled" for source in stage.sources):
         # pooling halves z, y and x in turn: 4 and 2 windows, before there is more
-        numbers = max(numbers, 7 * window)
-    made = numbers * push.itemsize
+        made = max(made, 7 * window * itemsize)
     if not stage.head:
         return made
     voxels = planes * rows * width
     mean = 2 * 4 * n_classes if push.n_networks > 1 else 0
     # the logits of the band before, and their maximum, until there are others
-    waiting = voxels * ((n_classes + 1) * push.itemsize + mean)
+    waiting = voxels * ((n_classes + 1) * itemsize + mean)
     # features, logits, their maximum and its distance to one of them
-    answered = (stage.n_out + n_classes + 2) * push.itemsize
+    answered = (stage.n_out + n_classes + 2) * itemsize
     answered += ANSWER + mean
     return max(made + waiting, voxels * answered)

@@ -53,6 +53,9 @@ the time that it takes, measured as 5 ns on one core that computed 138 GFLOP/s."
 
 ITEMSIZE = {"fp32": 4, "bf16": 2, "fp16": 2}
 
+IMAGE_ITEMSIZE = {"fp32": 4, "bf16": 4, "fp16": 2}
+"""See `napari_meunet.inference.streaming.folded.FoldedCascade.image_dtype`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Appetite:
@@ -302,8 +305,15 @@ class _Task:
         return tuple(small) or slabs[-1:]
 
     def _push(self, slab: int) -> Push:
-        itemsize = ITEMSIZE[self.machine.precision]
-        return Push(slab, self.appetite.band, itemsize, len(self.flips))
+        precision = self.machine.precision
+        return Push(
+            slab,
+            self.appetite.band,
+            ITEMSIZE[precision],
+            IMAGE_ITEMSIZE[precision],
+            transposes=self.machine.transposes,
+            n_networks=len(self.flips),
+        )
 
     def _plan(
         self,

@@ -293,11 +293,12 @@ class _Run:
     def _executor(self, plan: Plan) -> Executor:
         device, dtype = torch.device(plan.device), DTYPES[plan.precision]
         cascade = self.checkpoint.build()
+        schedule, slab, band = plan.schedule, plan.slab, plan.band
         weights = tuple(
-            FoldedCascade(cascade, device, dtype, flips) for flips in plan.flips
+            FoldedCascade(cascade, schedule, device, dtype, flips)
+            for flips in plan.flips
         )
         images = Images(self.seen, self.limits, plan.box[0])
-        schedule, slab, band = plan.schedule, plan.slab, plan.band
         if plan.preset == "paper":
             return PaperExecutor(images, schedule, weights[0], slab, band)
         return ExactExecutor(images, schedule, weights, slab, band, plan.grid)

@@ -6,19 +6,34 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from napari_meunet.inference.streaming.convolutions import (
+    Layer,
+    asks_onednn,
+    of_doubled,
+)
+from napari_meunet.inference.streaming.schedule import Schedule, Stage
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.orientations import Axes
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """Weight and bias of a 3x3x3 convolution or, flattened, of a head."""
+class StageLayers:
+    """Both convolutions of a stage.
 
-    weight: Tensor
-    bias: Tensor | None
+    Attributes
+    ----------
+    first, second
+        The convolutions.
+    doubled
+        The part of `first` that sees the source that is doubled, and its bias, see
+        `of_doubled`. None if `first` sees all sources.
+    """
+
+    first: Layer
+    second: Layer
+    doubled: Layer | None = None
 
 
 class FoldedCascade:
@@ -31,84 +46,102 @@ class FoldedCascade:
     ----------
     network
         Its weights are copied.
+    schedule
+        Of the cascade, or of its stage 1 alone.
     device, dtype
         Where and in which precision to compute.
     flips
         Axes of (-3, -2, -1) along which the kernels are flipped. It is as if the
         cascade saw what it is shown flipped, and its answer were flipped back: exactly,
         as everything else in it is the same from both sides.
+    transposes
+        Whether a source that is doubled is convolved before it is, with 8
+        multiplications for 27. None: where it is known to be fast, on processors.
 
     Attributes
     ----------
+    image_dtype
+        Of the image, and of the convolutions that see it: float32 for bfloat16. To
+        round intensities and what they are multiplied by to 8 bits changes more labels
+        than to round everything else.
     stages
-        Both convolutions of every stage, by the name of its module.
+        The convolutions of the stages, by the name of their module.
     heads
-        The 1x1x1 convolutions, by name.
+        The 1x1x1 convolutions, their weights flattened, by name.
     """
 
     def __init__(
         self,
         network: Cascade,
+        schedule: Schedule,
         device: torch.device,
         dtype: torch.dtype,
         flips: Axes = (),
+        *,
+        transposes: bool | None = None,
     ) -> None:
         self.device, self.dtype, self._flips = device, dtype, flips
+        self.image_dtype = torch.float32 if dtype == torch.bfloat16 else dtype
+        self._transposes = device.type == "cpu" if transposes is None else transposes
         # Channels last is what fast kernels want; Metal only knows the other order.
         self._memory_format = (
             torch.contiguous_format if device.type == "mps" else torch.channels_last_3d
         )
-        # torch.conv3d is 16 times slower in fp32 where channels times planes times rows
-        # are 20480 or less, because it then does not ask oneDNN.
-        self._ask_onednn = (
-            device.type == "cpu"
-            and dtype == torch.float32
-            and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        )
-        stages: dict[str, tuple[Layer, Layer]] = {}
-        heads: dict[str, Layer] = {}
-        for name, module in deepcopy(network).double().eval().named_modules():
-            match module:
-                case nn.Sequential() if isinstance(module[0], nn.Sequential):
-                    stages[name] = self._folded(module[0]), self._folded(module[1])
-                case nn.Conv3d(kernel_size=(1, 1, 1)):
-                    heads[name] = self._layer(module.weight.flatten(1), module.bias)
-        self.stages: Mapping[str, tuple[Layer, Layer]] = stages
-        self.heads: Mapping[str, Layer] = heads
+        network = deepcopy(network).double().eval().requires_grad_(False)
+        self.stages: Mapping[str, StageLayers] = {
+            stage.module: self._layers(network, stage) for stage in schedule.stages
+        }
+        self.heads: Mapping[str, Layer] = {
+            stage.head: self._head(network.get_submodule(stage.head))
+            for stage in schedule.stages
+            if stage.head
+        }
 
-    def empty(self, shape: Sequence[int]) -> Tensor:
-        """Return room for planes ``(1, c, n, y, x)`` as the convolutions want them."""
+    def empty(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+        """Return room for planes ``(1, c, n, y, x)`` as the convolutions want them.
+
+        `dtype` is that of the cascade if it is not given.
+        """
         return torch.empty(
             tuple(shape),
-            dtype=self.dtype,
+            dtype=dtype or self.dtype,
             device=self.device,
             memory_format=self._memory_format,
         )
 
-    def convolved(self, planes: Tensor, layer: Layer) -> Tensor:
-        """Return a convolution without its ReLU, padded along x alone.
+    def _layers(self, network: nn.Module, stage: Stage) -> StageLayers:
+        blocks = (network.get_submodule(f"{stage.module}.{i}") for i in (0, 1))
+        (weight, bias), second = map(self._folded, blocks)
+        dtype = self.image_dtype if stage.sees_image else self.dtype
+        layer = self._layer(*second, self.dtype)
+        if not (stage.n_doubled and self._transposes):
+            return StageLayers(self._layer(weight, bias, dtype), layer)
+        weight, deep = weight.tensor_split([-stage.n_doubled], dim=1)
+        return StageLayers(
+            self._layer(weight, None, dtype),
+            layer,
+            self._layer(of_doubled(deep), bias, self.dtype),
+        )
 
-        ``(1, c, n, y, x)`` becomes ``(1, c, n - 2, y - 2, x)``.
-        """
-        padding, ones = (0, 0, 1), (1, 1, 1)
-        if self._ask_onednn:
-            return torch.mkldnn_convolution(
-                planes, layer.weight, layer.bias, padding, ones, ones, 1
-            )
-        return functional.conv3d(planes, layer.weight, layer.bias, 1, padding)
-
-    def _folded(self, block: nn.Module) -> Layer:
+    def _folded(self, block: nn.Module) -> tuple[Tensor, Tensor | None]:
+        """Return weight and bias of a convolution with its BatchNorm, in double."""
         convolution, norm, _ = block.children()
         if not isinstance(convolution, nn.Conv3d) or not isinstance(
             norm, nn.BatchNorm3d
         ):
             raise TypeError(f"a block must be convolution and BatchNorm, got {block}")
         fused = fuse_conv_bn_eval(convolution, norm)
-        layer = self._layer(fused.weight.flip(self._flips), fused.bias)
-        return Layer(layer.weight.to(memory_format=self._memory_format), layer.bias)
+        return fused.weight.flip(self._flips), fused.bias
 
-    def _layer(self, weight: Tensor, bias: Tensor | None) -> Layer:
+    def _layer(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Layer:
+        in_fp32 = asks_onednn(self.device, dtype)
         return Layer(
-            weight.detach().to(self.device, self.dtype),
-            None if bias is None else bias.detach().to(self.device, self.dtype),
+            weight.to(self.device, dtype, memory_format=self._memory_format),
+            None
+            if bias is None
+            else bias.to(self.device, torch.float32 if in_fp32 else dtype),
         )
+
+    def _head(self, module: nn.Module) -> Layer:
+        weight, bias = (p.to(self.device, self.dtype) for p in module.parameters())
+        return Layer(weight.flatten(1), bias)

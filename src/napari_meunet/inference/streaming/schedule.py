@@ -99,6 +99,17 @@ class Stage:
         return sum(source.channels for source in self.sources)
 
     @property
+    def n_doubled(self) -> int:
+        """Channels of the source that is doubled, the last one if there is any."""
+        last = self.sources[-1]
+        return last.channels if last.how == "doubled" else 0
+
+    @property
+    def sees_image(self) -> bool:
+        """Whether the image is among its sources."""
+        return any(source.name == IMAGE for source in self.sources)
+
+    @property
     def n_weights(self) -> int:
         """Weights of both convolutions, which is multiplications for a voxel."""
         return 27 * (self.n_in + self.n_out) * self.n_out

@@ -5,23 +5,16 @@ convolutions stays small. The second one needs a margin of it around a band. Tha
 made again: the last planes are kept for the next slab, the last rows for the next band.
 """
 
-from collections.abc import Callable
+from dataclasses import replace
 
-import torch
 from torch import Tensor
 
+from napari_meunet.inference.streaming.convolutions import convolved, convolved_doubled
 from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.ring import Ring
-from napari_meunet.inference.streaming.schedule import (
-    OVERLAP,
-    Source,
-    Stage,
-    band_rows,
-)
-
-Reader = Callable[[int, slice, Tensor], None]
-"""Fills a tensor ``(1, c, n, rows, x)`` from its first plane and its rows on."""
+from napari_meunet.inference.streaming.schedule import OVERLAP, Source, Stage, band_rows
+from napari_meunet.inference.streaming.sources import Sources, clear_outside
 
 
 class StageStream:
@@ -44,13 +37,20 @@ class StageStream:
     ) -> None:
         scale = stage.scale
         self._layers = weights.stages[stage.module]
-        self._readers = [
-            (_reader(rings[source.name], source), channels)
-            for source, channels in stage.channels()
-        ]
-        self._weights, self._stage = weights, stage
+        self._weights, self._n_out = weights, stage.n_out
         self.slab, self._depth = domain.slab // scale, domain.depth // scale
         self._height, self._width = (n // scale for n in domain.section)
+        planes = self.slab + OVERLAP
+        beneath: list[Source] = []
+        sources = list(stage.sources)
+        if self._layers.doubled:
+            beneath = [replace(sources.pop(), how="same")]
+        size, half = (
+            (planes // n, self._height // n, self._width // n) for n in (1, 2)
+        )
+        dtype = self._layers.first.weight.dtype
+        self._seen = Sources(sources, rings, weights.empty, size, dtype)
+        self._seen_beneath = Sources(beneath, rings, weights.empty, half, weights.dtype)
         rows = band_rows(stage, domain.slab, domain.section[1], domain.band)
         starts = range(0, self._height, rows)
         self._bands = [slice(i, min(i + rows, self._height)) for i in starts]
@@ -78,7 +78,7 @@ class StageStream:
             ``(1, n_out, k, rows, x)``; zero where the plane is outside the volume.
         """
         between = self._between(first, rows)
-        features = self._weights.convolved(between, self._layers[1]).relu_()
+        features = convolved(between, self._layers.second)
         clear_outside(features, 2, first, self._depth)
         return features
 
@@ -90,13 +90,13 @@ class StageStream:
         known = OVERLAP if rows.start else 0
         new = self._convolved(first, slice(rows.start - 1 + known, rows.stop + 1))
         planes, height = self.slab + OVERLAP, rows.stop - rows.start + OVERLAP
-        shape = (1, self._stage.n_out, planes, height, self._width)
+        shape = (1, self._n_out, planes, height, self._width)
         between = self._weights.empty(shape)
         padded = slice(rows.start, rows.stop + OVERLAP)
         between[:, :, :OVERLAP] = self._last_planes[:, :, :, padded]
         made = between[:, :, OVERLAP:]
         made[:, :, :, :known] = self._last_rows[:, :, :, :known]
-        torch.clamp_min(new, 0, out=made[:, :, :, known:])
+        made[:, :, :, known:] = new
         clear_outside(made, 2, first + 1, self._depth)
         clear_outside(made, 3, rows.start - 1, self._height)
         self._keep(between, rows)
@@ -116,30 +116,11 @@ class StageStream:
 
     def _convolved(self, first: int, rows: slice) -> Tensor:
         """Return the first convolution in planes ``first + 1:first + 1 + k``."""
-        top, bottom = rows.start - 1, rows.stop + 1
-        n_in, planes = self._stage.n_in, self.slab + OVERLAP
-        window = self._weights.empty((1, n_in, planes, bottom - top, self._width))
-        clear_outside(window, 3, top, self._height)
-        inside = slice(max(top, 0), min(bottom, self._height))
-        target = window[:, :, :, inside.start - top : inside.stop - top]
-        for read, channels in self._readers:
-            read(first, inside, target[:, channels])
-        return self._weights.convolved(window, self._layers[0])
-
-
-def clear_outside(planes: Tensor, axis: int, first: int, size: int) -> None:
-    """Zero what lies outside 0:size along `axis`, where `planes` begin at `first`."""
-    n = planes.shape[axis]
-    before = min(max(-first, 0), n)
-    inside = min(max(size - first, 0), n)
-    planes.narrow(axis, 0, before).zero_()
-    planes.narrow(axis, inside, n - inside).zero_()
-
-
-def _reader(ring: Ring, source: Source) -> Reader:
-    readers = {
-        "same": ring.read,
-        "pooled": ring.read_pooled,
-        "doubled": ring.read_doubled,
-    }
-    return readers[source.how]
+        seen = slice(rows.start - 1, rows.stop + 1)
+        other = None
+        if self._layers.doubled:  # planes and rows that are seen are pairs, then
+            pairs = slice(seen.start // 2, seen.stop // 2)
+            window = self._seen_beneath.window(first // 2, pairs)
+            other = convolved_doubled(window, self._layers.doubled)
+        window = self._seen.window(first, seen)
+        return convolved(window, self._layers.first, other)

@@ -28,7 +28,8 @@ from napari_meunet.inference.streaming.labelling import (
 )
 from napari_meunet.inference.streaming.ring import Ring
 from napari_meunet.inference.streaming.schedule import IMAGE, Schedule, Stage
-from napari_meunet.inference.streaming.stages import StageStream, clear_outside
+from napari_meunet.inference.streaming.sources import clear_outside
+from napari_meunet.inference.streaming.stages import StageStream
 
 
 class NetworkStream:
@@ -126,6 +127,7 @@ class CascadeStream:
         labelling: Labelling | None = None,
     ) -> None:
         self._domain, self._schedule = domain, schedule
+        self._dtype = weights[0].dtype
         shape = domain.slab, *domain.section
         self._labelling = labelling or Likeliest(shape, weights[0].device)
         self._plane = domain.start
@@ -173,7 +175,7 @@ class CascadeStream:
         labelled = self._labelling.labelled(first, self._logit_bands(first))
         self._plane += self._domain.slab
         if not labelled.confidence.sum().isfinite():  # as logits are not, then
-            dtype = self._image.buffer.dtype
+            dtype = self._dtype
             raise MeUNetError(
                 f"the network must give finite values, but does not in {dtype}; "
                 "choose precision fp32, or another checkpoint if it is fp32 already"
@@ -207,4 +209,5 @@ def _ring(
     """Return room, all zero, for the planes of what a schedule keeps."""
     planes = schedule.ring_planes(name, domain.slab)
     y, x = (n // scale for n in domain.section)
-    return Ring(weights.empty((1, channels, planes, y, x)).zero_())
+    dtype = weights.image_dtype if name == IMAGE else weights.dtype
+    return Ring(weights.empty((1, channels, planes, y, x), dtype).zero_())
