@@ -157,9 +157,9 @@ def test_beyond_a_box_there_is_background(make_checkpoint, true_probabilities):
 def test_uniform_probabilities_stay_and_a_step_lies_in_the_middle():
     """A class that begins between two large voxels begins there in the scan."""
     task = Enlargement((4, 4, 4), (16, 16, 16), 16, (16, 16), 2)
-    logits = torch.zeros(16, 16, 16, 2)
-    logits[..., 0] = 5
-    logits[6:, 5:, 3:] = logits[6:, 5:, 3:].flip(-1)
+    logits = torch.zeros(2, 16, 16, 16)
+    logits[0] = 5
+    logits[:, 6:, 5:, 3:] = logits[:, 6:, 5:, 3:].flip(0)
     enlarging = Enlarging(task, torch.device("cpu"))
     late = enlarging.labelled(0, [(slice(0, 16), logits)])
     rest = enlarging.labelled(16, [(slice(0, 16), logits)])
@@ -175,7 +175,7 @@ def test_uniform_probabilities_stay_and_a_step_lies_in_the_middle():
 def test_it_takes_the_memory_that_is_planned(watch):
     factors, section, slab, n_classes = (3, 4, 4), (48, 64), 16, 5
     task = Enlargement(factors, (90, 48, 60), slab, section, n_classes)
-    logits = torch.randn(slab, 48, 64, n_classes)
+    logits = torch.randn(n_classes, slab, 48, 64)
     with torch.inference_mode(), watch:
         enlarging = Enlarging(task, torch.device("cpu"))
         for plane in (0, 16, 32):

@@ -181,7 +181,7 @@ def measured_rate(device: torch.device, precision: str) -> float:
     domain = Domain(2**20, (edge, edge), 2**19, 16, band)  # where all stages work
     with torch.inference_mode():
         stream = CascadeStream(schedule, (weights,), domain)
-        image = weights.empty((1, 1, 16, edge, edge), weights.image_dtype).zero_()
+        image = weights.empty((1, 1, 16, edge, edge), weights.outer_dtype).zero_()
         stream.push(image).labels.cpu()  # kernels are chosen and compiled here
         start = time.perf_counter()
         stream.push(image).labels.cpu()

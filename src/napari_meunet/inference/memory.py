@@ -27,8 +27,9 @@ Section = tuple[int, int]
 CONFIDENCE = 4 / 32 + 4 / 64
 """Bytes of a voxel: float32 for half a block of 4 x 4 x 4 voxels, and for a block."""
 
-ANSWER = 8 + 2 * 4
-"""Bytes of a voxel in a band: its label in int64, and two numbers in float32."""
+ANSWER = 3 * 1 + 2 * 4
+"""Bytes of a voxel in a band: its label, whether and which other class is likelier, and
+two numbers in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Push:
     ----------
     slab, band
         See `napari_meunet.inference.streaming.domain.Domain`.
-    itemsize, image_itemsize
-        Bytes of a number on the device, and of one of the image.
+    itemsize, outer_itemsize
+        Bytes of a number on the device, and of one of the image and of logits.
     transposes
         See `napari_meunet.inference.streaming.folded.FoldedCascade`.
     n_networks
@@ -58,7 +59,7 @@ class Push:
     slab: int
     band: int
     itemsize: int
-    image_itemsize: int
+    outer_itemsize: int
     transposes: bool
     n_networks: int = 1
 
@@ -127,7 +128,7 @@ def read_itemsize(dtype: np.dtype[Any]) -> int:
 
 def image_bytes(voxels: int, push: Push) -> int:
     """Return what scaling takes: up to three float32 tensors and the image itself."""
-    return voxels * (3 * 4 + push.image_itemsize)
+    return voxels * (3 * 4 + push.outer_itemsize)
 
 
 def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
@@ -162,7 +163,7 @@ def kept_bytes(schedule: Schedule, section: Section, push: Push) -> int:
     )
     again = (_kept_numbers(stage, section, push) for stage in schedule.stages)
     features = push.n_networks * (sum(rings) + sum(again))
-    return image * push.image_itemsize + features * push.itemsize
+    return image * push.outer_itemsize + features * push.itemsize
 
 
 def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape) -> int:
@@ -185,7 +186,7 @@ def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape)
     known = numbers * plane * (slab + 2 * BLOCK + 2)  # and those that wait, twice
     band = 2 * numbers * plane * slab  # probabilities of a band, at most of all
     given = slab * factors[0] * larger * (1 + CONFIDENCE)
-    made = numbers * (larger + 4 * plane) + larger * (4 + 1 + 1)
+    made = numbers * (larger + 4 * plane) + larger * (4 + 1 + 1 + 1)
     return round(known + max(band, given + made))
 
 
@@ -207,7 +208,7 @@ def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> i
     new = planes * (rows + OVERLAP) * width * stage.n_out
     between = (planes + OVERLAP) * (rows + OVERLAP) * width * stage.n_out
     itemsize = push.itemsize
-    seen = push.image_itemsize if stage.sees_image else itemsize
+    seen = push.outer_itemsize if stage.sees_image else itemsize
     made = new * seen + max(window * seen, between * itemsize)
     if any(source.how == "pooled" for source in stage.sources):
         # pooling halves z, y and x in turn: 4 and 2 windows, before there is more
@@ -217,8 +218,8 @@ def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> i
     voxels = planes * rows * width
     mean = 2 * 4 * n_classes if push.n_networks > 1 else 0
     # the logits of the band before, and their maximum, until there are others
-    waiting = voxels * ((n_classes + 1) * itemsize + mean)
-    # features, logits, their maximum and its distance to one of them
-    answered = (stage.n_out + n_classes + 2) * itemsize
-    answered += ANSWER + mean
+    waiting = voxels * ((n_classes + 1) * push.outer_itemsize + mean)
+    # features, again for the head, logits, their maximum and its distance to one
+    answered = stage.n_out * (itemsize + push.outer_itemsize)
+    answered += (n_classes + 2) * push.outer_itemsize + ANSWER + mean
     return max(made + waiting, voxels * answered)

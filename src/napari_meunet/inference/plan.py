@@ -53,8 +53,8 @@ the time that it takes, measured as 5 ns on one core that computed 138 GFLOP/s."
 
 ITEMSIZE = {"fp32": 4, "bf16": 2, "fp16": 2}
 
-IMAGE_ITEMSIZE = {"fp32": 4, "bf16": 4, "fp16": 2}
-"""See `napari_meunet.inference.streaming.folded.FoldedCascade.image_dtype`."""
+OUTER_ITEMSIZE = {"fp32": 4, "bf16": 4, "fp16": 2}
+"""See `napari_meunet.inference.streaming.folded.FoldedCascade.outer_dtype`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +67,20 @@ class Appetite:
         Planes per push, best first: long slabs are fewer to start.
     slab_bytes
         Bytes of one channel that no slab but the shortest exceeds.
-    band
-        See `napari_meunet.inference.streaming.domain.Domain`.
+    band_bytes
+        Of a band, see `napari_meunet.inference.streaming.domain.Domain`.
     """
 
     slabs: tuple[int, ...]
     slab_bytes: int
-    band: int
+    band_bytes: int
 
 
-PROCESSOR = Appetite((16,), 0, 2**22)
-"""Small enough for caches, and for the allocator to use the same pages again."""
+PROCESSOR = Appetite((16,), 0, 2**24)
+"""Small enough for the allocator to use the same pages again: glibc gives back what has
+32 MiB or more."""
 
-CUDA = Appetite((64, 48, 32, 16), 2**27, 2**26)
+CUDA = Appetite((64, 48, 32, 16), 2**27, 2**27)
 """Large enough to hide the cost of starting kernels."""
 
 
@@ -306,11 +307,12 @@ class _Task:
 
     def _push(self, slab: int) -> Push:
         precision = self.machine.precision
+        itemsize = ITEMSIZE[precision]
         return Push(
             slab,
-            self.appetite.band,
-            ITEMSIZE[precision],
-            IMAGE_ITEMSIZE[precision],
+            self.appetite.band_bytes // itemsize,
+            itemsize,
+            OUTER_ITEMSIZE[precision],
             transposes=self.machine.transposes,
             n_networks=len(self.flips),
         )

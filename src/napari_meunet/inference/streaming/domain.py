@@ -16,7 +16,8 @@ class Domain:
     slab
         Planes per push, a multiple of 16.
     band
-        Most voxels times channels that a stage holds of its input or output at once.
+        Most voxels times channels that a stage holds at once of what it makes, or of
+        what it reads at its own resolution.
     """
 
     depth: int

@@ -8,7 +8,7 @@ interpolated likewise: between two that are sure of different labels, the networ
 less sure, though the probabilities are even.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_meunet.config import Shape
-from napari_meunet.inference.streaming.labelling import Bands, Labelled
+from napari_meunet.inference.streaming.labelling import Bands, Labelled, likeliest
 from napari_meunet.inference.streaming.schedule import BLOCK
 
 
@@ -81,7 +81,7 @@ class Enlarging:
             return Labelled(labels, sure)
         for i, known in enumerate(self._planes(plane)):
             *probabilities, greatest = _enlarged(known, (by_y, by_x))
-            labels[i] = _likeliest(probabilities)
+            labels[i] = likeliest(probabilities)[0]
             sure[i // BLOCK] += functional.avg_pool2d(greatest[None], BLOCK)[0]
         return Labelled(labels, sure / BLOCK)
 
@@ -90,7 +90,7 @@ class Enlarging:
         waiting = self._known[-self._waiting :].clone()
         self._known[: self._waiting] = waiting
         for rows, logits in bands:
-            probabilities = logits.softmax(-1, dtype=torch.float32).movedim(-1, 1)
+            probabilities = logits.softmax(0, dtype=torch.float32).movedim(0, 1)
             self._known[self._waiting :, :-1, rows] = probabilities
             self._known[self._waiting :, -1, rows] = probabilities.amax(1)
         _, y, x = self._task.inside
@@ -121,13 +121,3 @@ def _enlarged(known: Tensor, factors: tuple[int, int]) -> Tensor:
         known[None], scale_factor=factors, mode="bilinear", align_corners=False
     )
     return larger[0]
-
-
-def _likeliest(probabilities: Sequence[Tensor]) -> Tensor:
-    """Return the class of the greatest probability ``(y, x)``, of equals the lowest."""
-    first, *others = probabilities
-    best, labels = first.clone(), torch.zeros_like(first, dtype=torch.uint8)
-    for number, probability in enumerate(others, start=1):
-        labels.masked_fill_(probability > best, number)
-        torch.maximum(best, probability, out=best)
-    return labels

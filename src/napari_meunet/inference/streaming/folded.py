@@ -36,6 +36,14 @@ class StageLayers:
     doubled: Layer | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A 1x1x1 convolution as a matrix ``(n_classes, n_in)``, and a column to add."""
+
+    weight: Tensor
+    bias: Tensor
+
+
 class FoldedCascade:
     """A cascade in evaluation mode with BatchNorm folded into its convolutions.
 
@@ -60,14 +68,14 @@ class FoldedCascade:
 
     Attributes
     ----------
-    image_dtype
-        Of the image, and of the convolutions that see it: float32 for bfloat16. To
-        round intensities and what they are multiplied by to 8 bits changes more labels
-        than to round everything else.
+    outer_dtype
+        Of the image, of the convolutions that see it, and of the heads: float32 for
+        bfloat16. To round intensities and what they are multiplied by to 8 bits changes
+        more labels than to round everything else.
     stages
         The convolutions of the stages, by the name of their module.
     heads
-        The 1x1x1 convolutions, their weights flattened, by name.
+        The 1x1x1 convolutions, by name.
     """
 
     def __init__(
@@ -81,7 +89,7 @@ class FoldedCascade:
         transposes: bool | None = None,
     ) -> None:
         self.device, self.dtype, self._flips = device, dtype, flips
-        self.image_dtype = torch.float32 if dtype == torch.bfloat16 else dtype
+        self.outer_dtype = torch.float32 if dtype == torch.bfloat16 else dtype
         self._transposes = device.type == "cpu" if transposes is None else transposes
         # Channels last is what fast kernels want; Metal only knows the other order.
         self._memory_format = (
@@ -91,7 +99,7 @@ class FoldedCascade:
         self.stages: Mapping[str, StageLayers] = {
             stage.module: self._layers(network, stage) for stage in schedule.stages
         }
-        self.heads: Mapping[str, Layer] = {
+        self.heads: Mapping[str, Head] = {
             stage.head: self._head(network.get_submodule(stage.head))
             for stage in schedule.stages
             if stage.head
@@ -112,7 +120,7 @@ class FoldedCascade:
     def _layers(self, network: nn.Module, stage: Stage) -> StageLayers:
         blocks = (network.get_submodule(f"{stage.module}.{i}") for i in (0, 1))
         (weight, bias), second = map(self._folded, blocks)
-        dtype = self.image_dtype if stage.sees_image else self.dtype
+        dtype = self.outer_dtype if stage.sees_image else self.dtype
         layer = self._layer(*second, self.dtype)
         if not (stage.n_doubled and self._transposes):
             return StageLayers(self._layer(weight, bias, dtype), layer)
@@ -142,6 +150,8 @@ class FoldedCascade:
             else bias.to(self.device, torch.float32 if in_fp32 else dtype),
         )
 
-    def _head(self, module: nn.Module) -> Layer:
-        weight, bias = (p.to(self.device, self.dtype) for p in module.parameters())
-        return Layer(weight.flatten(1), bias)
+    def _head(self, module: nn.Module) -> Head:
+        weight, bias = (
+            p.to(self.device, self.outer_dtype) for p in module.parameters()
+        )
+        return Head(weight.flatten(1), bias[:, None])

@@ -9,7 +9,7 @@ from torch import Tensor
 from napari_meunet.inference.streaming.confidence import BlockMeans, confidence
 
 Bands = Iterable[tuple[slice, Tensor]]
-"""Rows of a slab, and their logits ``(k, rows, x, n_classes)``."""
+"""Rows of a slab, and their logits ``(n_classes, k, rows, x)``."""
 
 
 class Labelled(NamedTuple):
@@ -71,6 +71,23 @@ class Likeliest:
         labels = torch.empty(self._shape, dtype=torch.uint8, device=self._device)
         blocks = BlockMeans(self._shape, self._device)
         for rows, logits in bands:
-            best, labels[:, rows] = logits.max(-1)
+            labels[:, rows], best = likeliest(logits)
             blocks.add(rows, confidence(logits, best))
         return Labelled(labels, blocks.means())
+
+
+def likeliest(scores: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the class of the greatest score, of equals the lowest, and that score.
+
+    Parameters
+    ----------
+    scores
+        Of the classes, all of one shape. Class by class they are compared ten times as
+        fast as along an axis of classes.
+    """
+    first, *others = scores
+    labels, best = torch.zeros_like(first, dtype=torch.uint8), first.clone()
+    for number, score in enumerate(others, start=1):
+        torch.maximum(labels, (score > best).view(torch.uint8) * number, out=labels)
+        torch.maximum(best, score, out=best)
+    return labels, best

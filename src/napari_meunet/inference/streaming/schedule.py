@@ -212,14 +212,16 @@ def band_rows(stage: Stage, slab: int, width: int, band: int) -> int:
     Parameters
     ----------
     stage
-        Whose input is counted.
+        Whose channels are counted, but for those that are doubled.
     slab, width
         Planes and voxels along x at full resolution.
     band
-        Most voxels times channels that a stage holds of its input or output at once.
+        See `napari_meunet.inference.streaming.domain.Domain`.
     """
     planes = slab // stage.scale + OVERLAP
-    row = max(stage.n_in, stage.n_out) * planes * (width // stage.scale)
+    row = (
+        max(stage.n_in - stage.n_doubled, stage.n_out) * planes * (width // stage.scale)
+    )
     return max(band // row // 2 * 2 - 2 * MARGIN, 2)  # even: upsampling makes pairs
 
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.streaming.domain import Domain
@@ -79,9 +78,9 @@ class NetworkStream:
                 ring.clear(first, stream.slab)
 
     def logits(self, first: int, rows: slice) -> Tensor:
-        """Return the logits ``(k, rows, x, n_classes)`` of planes from `first` on."""
+        """Return the logits ``(n_classes, k, rows, x)`` of planes from `first` on."""
         features = self._streams[-1].features(first, rows)
-        return self._logits(self._schedule.stages[-1], features)[0]
+        return self._logits(self._schedule.stages[-1], features)
 
     def _made(
         self, stage: Stage, stream: StageStream, first: int, rows: slice
@@ -90,13 +89,15 @@ class NetworkStream:
         features = stream.features(first, rows)
         if not stage.head:
             return features
-        probabilities = self._logits(stage, features).softmax(-1).movedim(-1, 1)
+        probabilities = self._logits(stage, features).softmax(0)[None]
         clear_outside(probabilities, 2, first, self._domain.depth)
         return probabilities
 
-    def _logits(self, stage: Stage, features: Tensor) -> Tensor:  # 1 k y x classes
+    def _logits(self, stage: Stage, features: Tensor) -> Tensor:  # classes k y x
         head = self._heads[stage.head]
-        return functional.linear(features.movedim(1, -1), head.weight, head.bias)
+        voxels = features[0].movedim(0, -1).to(head.weight.dtype)
+        logits = torch.addmm(head.bias, head.weight, voxels.flatten(0, -2).T)
+        return logits.view(-1, *voxels.shape[:-1])
 
 
 class CascadeStream:
@@ -183,7 +184,7 @@ class CascadeStream:
         return labelled
 
     def _logit_bands(self, first: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield rows, and logits ``(k, rows, x, n_classes)`` of `k` planes of them."""
+        """Yield rows, and logits ``(n_classes, k, rows, x)`` of `k` planes of them."""
         for rows in self.networks[0].bands(first):
             yield rows, self._mean_logits(first, rows)
 
@@ -209,5 +210,5 @@ def _ring(
     """Return room, all zero, for the planes of what a schedule keeps."""
     planes = schedule.ring_planes(name, domain.slab)
     y, x = (n // scale for n in domain.section)
-    dtype = weights.image_dtype if name == IMAGE else weights.dtype
+    dtype = weights.outer_dtype if name == IMAGE else weights.dtype
     return Ring(weights.empty((1, channels, planes, y, x), dtype).zero_())
