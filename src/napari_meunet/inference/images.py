@@ -84,8 +84,8 @@ def _copied(part: NDArray[Any]) -> Voxels:
 
 def scaled(voxels: Tensor, limits: Limits) -> Tensor:
     """Return float32 intensities with `limits` at 0 and 1, clipped, and NaN at 0."""
-    values = voxels.float()
+    values = voxels.to(torch.float32, copy=True)
     if limits is not None:
         low, high = limits
-        values = ((values - low) / (high - low)).clamp_(0, 1)
+        values.sub_(low).div_(high - low).clamp_(0, 1)
     return values.nan_to_num_(0)

@@ -67,20 +67,20 @@ class Appetite:
         Planes per push, best first: long slabs are fewer to start.
     slab_bytes
         Bytes of one channel that no slab but the shortest exceeds.
-    band_bytes
-        Of a band, see `napari_meunet.inference.streaming.domain.Domain`.
+    band
+        See `napari_meunet.inference.streaming.domain.Domain`.
     """
 
     slabs: tuple[int, ...]
     slab_bytes: int
-    band_bytes: int
+    band: int
 
 
-PROCESSOR = Appetite((16,), 0, 2**24)
-"""Small enough for the allocator to use the same pages again: glibc gives back what has
-32 MiB or more."""
+PROCESSOR = Appetite((16,), 0, 2**22)
+"""Small enough for caches, and for the allocator to use the same pages again: glibc
+gives back to the system what has 32 MiB, or twice as much at the end of its heap."""
 
-CUDA = Appetite((64, 48, 32, 16), 2**27, 2**27)
+CUDA = Appetite((64, 48, 32, 16), 2**27, 2**26)
 """Large enough to hide the cost of starting kernels."""
 
 
@@ -307,11 +307,10 @@ class _Task:
 
     def _push(self, slab: int) -> Push:
         precision = self.machine.precision
-        itemsize = ITEMSIZE[precision]
         return Push(
             slab,
-            self.appetite.band_bytes // itemsize,
-            itemsize,
+            self.appetite.band,
+            ITEMSIZE[precision],
             OUTER_ITEMSIZE[precision],
             transposes=self.machine.transposes,
             n_networks=len(self.flips),
