@@ -12,9 +12,16 @@ from torch.nn import functional
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.streaming import stages
-from napari_meunet.inference.streaming.convolutions import convolved, of_doubled
+from napari_meunet.inference.streaming.convolutions import (
+    Layer,
+    asks_onednn,
+    convolved,
+    convolved_doubled,
+    of_doubled,
+)
 from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
+from napari_meunet.inference.streaming.labelling import likeliest
 from napari_meunet.inference.streaming.ring import Ring
 from napari_meunet.inference.streaming.schedule import (
     IMAGE,
@@ -77,6 +84,60 @@ def test_what_is_doubled_may_be_convolved_before(n_in, n_out, size, seed):
     found = functional.conv_transpose3d(source, of_doubled(weight), stride=2, padding=1)
     expected = functional.conv3d(doubled, weight, padding=1)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.double, torch.float32, torch.bfloat16])
+def test_both_ways_to_convolve_what_is_doubled_are_the_same(dtype):
+    torch.manual_seed(0)
+    last = torch.channels_last_3d
+    skip, deep = torch.randn(1, 3, 6, 8, 10), torch.randn(1, 5, 3, 4, 5)
+    weight, bias = torch.randn(4, 8, 3, 3, 3), torch.randn(4)
+    whole = torch.cat((skip, functional.interpolate(deep, scale_factor=2)), 1)
+    expected = functional.conv3d(whole, weight, bias, padding=(0, 0, 1)).relu()
+    first, of_deep = weight[:, :3].to(dtype), of_doubled(weight[:, 3:]).to(dtype)
+    bias = bias.to(torch.float32 if asks_onednn(CPU, dtype) else dtype)
+    other = convolved_doubled(
+        deep.to(dtype, memory_format=last), Layer(of_deep.to(memory_format=last), bias)
+    )
+    found = convolved(skip.to(dtype, memory_format=last), Layer(first, None), other)
+    error = (found.double() - expected).norm() / expected.norm()
+    assert error < {torch.bfloat16: 1e-2}.get(dtype, 1e-6)
+
+
+def test_in_bf16_the_image_and_biases_stay_in_fp32(make_checkpoint):
+    checkpoint = make_checkpoint("pre")
+    schedule = schedule_of(checkpoint.card.network)
+    weights = FoldedCascade(checkpoint.build(), schedule, CPU, torch.bfloat16)
+    for stage in schedule.stages:
+        layers = weights.stages[stage.module]
+        sees_image = stage.name in ("stage1.enc1", "stage2.enc1")
+        outer = torch.float32 if sees_image else torch.bfloat16
+        assert layers.first.weight.dtype == outer
+        assert layers.second.weight.dtype == torch.bfloat16
+        if asks_onednn(CPU, torch.bfloat16):
+            assert layers.second.bias.dtype == torch.float32
+    stream = CascadeStream(schedule, [weights], Domain(16, (16, 16), 0, 16, 10**6))
+    assert stream.networks[0].rings[IMAGE].buffer.dtype == torch.float32
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+@pytest.mark.parametrize("name", ["stage1.dec2.0.0.weight", "stage1.conv_out.bias"])
+def test_weights_that_are_not_finite_are_refused(make_checkpoint, name, wrong):
+    checkpoint = make_checkpoint("none")
+    network = checkpoint.build()
+    network.get_parameter(name).data.flatten()[0] = wrong
+    schedule = schedule_of(checkpoint.card.network)
+    with pytest.raises(MeUNetError, match=r"weights .* finite, got (nan|inf)"):
+        FoldedCascade(network, schedule, CPU, torch.float32)
+
+
+@given(scores=st.lists(st.lists(st.integers(0, 3), min_size=4, max_size=4), min_size=1))
+def test_the_likeliest_class_is_the_lowest_of_equals(scores):
+    labels, best = likeliest(torch.tensor(scores).float())
+    expected = [max(each) for each in zip(*scores, strict=True)]
+    assert best.tolist() == expected
+    columns = zip(*scores, strict=True)
+    assert labels.tolist() == [each.index(max(each)) for each in columns]
 
 
 def test_folding_leaves_the_network_as_it_was(make_checkpoint):
@@ -235,7 +296,7 @@ def test_a_mean_of_half_precision_is_taken_in_full(make_checkpoint):
     image = torch.rand(1, 1, 32, 16, 16)
     domain = Domain(32, (16, 16), 0, 16, 10_000)
     flips = (), (-3,), (-1,)
-    found = streamed(checkpoint, image, domain, torch.bfloat16, flips=flips)
+    found = streamed(checkpoint, image, domain, torch.float16, flips=flips)
     expected = streamed(checkpoint, image.double(), domain, flips=flips)
     other = streamed(checkpoint, image.double(), domain)
     assert (found != expected).float().mean() < 0.1 < (found != other).float().mean()
@@ -289,7 +350,13 @@ def test_no_stage_makes_a_voxel_twice(
         made[layer] += found[0, 0].numel()
         return found
 
+    def counted_doubled(planes, layer):
+        found = convolved_doubled(planes, layer)
+        made[layer] += found[0, 0].numel()
+        return found
+
     monkeypatch.setattr(stages, "convolved", counted)
+    monkeypatch.setattr(stages, "convolved_doubled", counted_doubled)
     checkpoint = make_checkpoint(fusion)
     schedule = schedule_of(checkpoint.card.network)
     weights = FoldedCascade(checkpoint.build(), schedule, CPU, torch.float32)
@@ -302,10 +369,11 @@ def test_no_stage_makes_a_voxel_twice(
         alone = Schedule((stage,), schedule.n_classes)
         planes = alone.flops(depth, slab) / alone.flops_per_voxel()
         voxels = planes * 32 * 16 / stage.scale**3
+        with_margin = voxels * (1 + 2 * stage.scale / 32)  # a row on each side
         assert made[layers.second] == voxels
-        assert made[layers.first] == voxels * (
-            1 + 2 * stage.scale / 32
-        )  # a row on each side
+        assert made[layers.first] == with_margin
+        if stage.n_doubled:
+            assert made[layers.doubled] == with_margin
         assert depth <= planes <= depth + 2 * slab
 
 
@@ -337,7 +405,8 @@ def streamed(
     for plane in range(domain.start, domain.depth + schedule.delay, domain.slab):
         first = stream.plane
         with torch.inference_mode():
-            made = stream.push(padded(image, plane, domain.slab).to(dtype)).labels
+            part = padded(image, plane, domain.slab).to(weights[0].image_dtype)
+            made = stream.push(part).labels
         known = made[max(-first, 0) : domain.depth - first]
         labels[max(first, 0) : max(first, 0) + len(known)] = known
     return labels

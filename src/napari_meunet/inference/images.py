@@ -56,7 +56,7 @@ class Images:
         It is scaled, and zero outside the volume.
         """
         shape = 1, 1, *(stop - start for start, stop in box)
-        image = weights.empty(shape, weights.outer_dtype).zero_()
+        image = weights.empty(shape, weights.image_dtype).zero_()
         if voxels.size:
             part = image[0, 0]
             spans = zip(self.inside(box), box, strict=True)

@@ -27,9 +27,9 @@ Section = tuple[int, int]
 CONFIDENCE = 4 / 32 + 4 / 64
 """Bytes of a voxel: float32 for half a block of 4 x 4 x 4 voxels, and for a block."""
 
-ANSWER = 3 * 1 + 2 * 4
-"""Bytes of a voxel in a band: its label, whether and which other class is likelier, and
-two numbers in float32."""
+ANSWER = 3 * 1 + 3 * 4
+"""Bytes of a voxel in a band: its label, whether another class is likelier and which;
+its greatest logit, the distance of another one, and a sum, in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Push:
     ----------
     slab, band
         See `napari_meunet.inference.streaming.domain.Domain`.
-    itemsize, outer_itemsize
-        Bytes of a number on the device, and of one of the image and of logits.
+    itemsize, image_itemsize
+        Bytes of a number on the device, and of one of the image.
     transposes
         See `napari_meunet.inference.streaming.folded.FoldedCascade`.
     n_networks
@@ -59,7 +59,7 @@ class Push:
     slab: int
     band: int
     itemsize: int
-    outer_itemsize: int
+    image_itemsize: int
     transposes: bool
     n_networks: int = 1
 
@@ -128,7 +128,7 @@ def read_itemsize(dtype: np.dtype[Any]) -> int:
 
 def image_bytes(voxels: int, push: Push) -> int:
     """Return what scaling takes: up to three float32 tensors and the image itself."""
-    return voxels * (3 * 4 + push.outer_itemsize)
+    return voxels * (3 * 4 + push.image_itemsize)
 
 
 def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
@@ -144,14 +144,14 @@ def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
         What goes through it at once.
     """
     y, x = section
-    weights = push.n_networks * sum(stage.n_weights for stage in schedule.stages)
+    weights = sum(_weight_bytes(stage, push) for stage in schedule.stages)
     bands = (
         _band_bytes(stage, section, push, schedule.n_classes)
         for stage in schedule.stages
     )
     given = push.slab * y * x * (1 + CONFIDENCE)
     kept = kept_bytes(schedule, section, push)
-    return kept + weights * push.itemsize + max(bands) + round(given)
+    return kept + push.n_networks * weights + max(bands) + round(given)
 
 
 def kept_bytes(schedule: Schedule, section: Section, push: Push) -> int:
@@ -163,7 +163,7 @@ def kept_bytes(schedule: Schedule, section: Section, push: Push) -> int:
     )
     again = (_kept_numbers(stage, section, push) for stage in schedule.stages)
     features = push.n_networks * (sum(rings) + sum(again))
-    return image * push.outer_itemsize + features * push.itemsize
+    return image * push.image_itemsize + features * push.itemsize
 
 
 def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape) -> int:
@@ -190,6 +190,14 @@ def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape)
     return round(known + max(band, given + made))
 
 
+def _weight_bytes(stage: Stage, push: Push) -> int:
+    """Return what the weights of a stage take, but for heads and biases."""
+    numbers = stage.n_weights
+    if push.transposes:  # 64 for 27
+        numbers += 37 * stage.n_doubled * stage.n_out
+    return numbers * (push.image_itemsize if stage.sees_image else push.itemsize)
+
+
 def _kept_numbers(stage: Stage, section: Section, push: Push) -> int:
     """Return what a stage keeps between its convolutions: last planes, last rows."""
     height, width = (n // stage.scale for n in section)
@@ -202,13 +210,14 @@ def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> i
     height, width = (n // stage.scale for n in section)
     rows = min(band_rows(stage, push.slab, section[1], push.band), height)
     planes = push.slab // stage.scale
-    # of 8 voxels that are doubled, one is seen where convolutions are transposed
-    n_in = stage.n_in - stage.n_doubled * push.transposes * 7 // 8
+    n_in = stage.n_in
+    if push.transposes:  # one is seen of 8 voxels that are doubled
+        n_in -= stage.n_doubled * 7 // 8
     window = (planes + OVERLAP) * (rows + 2 * MARGIN) * width * n_in
     new = planes * (rows + OVERLAP) * width * stage.n_out
     between = (planes + OVERLAP) * (rows + OVERLAP) * width * stage.n_out
     itemsize = push.itemsize
-    seen = push.outer_itemsize if stage.sees_image else itemsize
+    seen = push.image_itemsize if stage.sees_image else itemsize
     made = new * seen + max(window * seen, between * itemsize)
     if any(source.how == "pooled" for source in stage.sources):
         # pooling halves z, y and x in turn: 4 and 2 windows, before there is more
@@ -216,10 +225,9 @@ def _band_bytes(stage: Stage, section: Section, push: Push, n_classes: int) -> i
     if not stage.head:
         return made
     voxels = planes * rows * width
-    mean = 2 * 4 * n_classes if push.n_networks > 1 else 0
+    logits = 4 * n_classes
+    mean = logits if push.n_networks > 1 else 0
     # the logits of the band before, and their maximum, until there are others
-    waiting = voxels * ((n_classes + 1) * push.outer_itemsize + mean)
-    # features, again for the head, logits, their maximum and its distance to one
-    answered = stage.n_out * (itemsize + push.outer_itemsize)
-    answered += (n_classes + 2) * push.outer_itemsize + ANSWER + mean
-    return max(made + waiting, voxels * answered)
+    waiting = logits + 4 + mean
+    asked = (stage.n_out + n_classes) * itemsize + logits + waiting
+    return max(made + voxels * waiting, voxels * max(asked, logits + mean + ANSWER))

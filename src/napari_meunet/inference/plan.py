@@ -53,8 +53,8 @@ the time that it takes, measured as 5 ns on one core that computed 138 GFLOP/s."
 
 ITEMSIZE = {"fp32": 4, "bf16": 2, "fp16": 2}
 
-OUTER_ITEMSIZE = {"fp32": 4, "bf16": 4, "fp16": 2}
-"""See `napari_meunet.inference.streaming.folded.FoldedCascade.outer_dtype`."""
+IMAGE_ITEMSIZE = {"fp32": 4, "bf16": 4, "fp16": 2}
+"""See `napari_meunet.inference.streaming.folded.FoldedCascade.image_dtype`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +311,7 @@ class _Task:
             slab,
             self.appetite.band,
             ITEMSIZE[precision],
-            OUTER_ITEMSIZE[precision],
+            IMAGE_ITEMSIZE[precision],
             transposes=self.machine.transposes,
             n_networks=len(self.flips),
         )

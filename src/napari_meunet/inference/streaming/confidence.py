@@ -24,7 +24,7 @@ def confidence(logits: Tensor, best: Tensor) -> Tensor:
     """
     total = torch.zeros_like(best, dtype=torch.float32)
     for logit in logits:
-        total += (logit - best).float().exp_()
+        total += (logit - best).exp_()
     return total.reciprocal_()
 
 

@@ -33,11 +33,11 @@ class Layer:
 
 
 def asks_onednn(device: torch.device, dtype: torch.dtype) -> bool:
-    """Return whether oneDNN convolves; it wants biases in fp32, whatever `dtype` is."""
-    return (
-        device.type == "cpu"
-        and dtype in (torch.float32, torch.bfloat16)
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    """Return whether oneDNN convolves; it takes biases in fp32, whatever `dtype` is."""
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return dtype == torch.float32 or (
+        dtype == torch.bfloat16 and ONEDNN._is_mkldnn_bf16_supported()
     )
 
 
@@ -49,7 +49,8 @@ def convolved(planes: Tensor, layer: Layer, other: Tensor | None = None) -> Tens
     planes
         ``(1, c, n, y, x)``.
     layer
-        Of the convolution.
+        Of the convolution. Beside an `other` it has no bias: oneDNN would want it in
+        the precision of the planes.
     other
         ``(1, c, n - 2, y - 2, x)``, like the result, which may take its place.
     """

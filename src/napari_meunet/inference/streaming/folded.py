@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.streaming.convolutions import (
     Layer,
     asks_onednn,
@@ -64,18 +65,23 @@ class FoldedCascade:
         as everything else in it is the same from both sides.
     transposes
         Whether a source that is doubled is convolved before it is, with 8
-        multiplications for 27. None: where it is known to be fast, on processors.
+        multiplications for 27. None: where it is known to be fast, by oneDNN.
 
     Attributes
     ----------
-    outer_dtype
-        Of the image, of the convolutions that see it, and of the heads: float32 for
-        bfloat16. To round intensities and what they are multiplied by to 8 bits changes
-        more labels than to round everything else.
+    image_dtype
+        Of the image, and of the convolutions that see it: float32 for bfloat16. To
+        round intensities and what they are multiplied by to 8 bits changes more labels
+        than to round everything else.
     stages
         The convolutions of the stages, by the name of their module.
     heads
         The 1x1x1 convolutions, by name.
+
+    Raises
+    ------
+    MeUNetError
+        If a weight is not finite. oneDNN's ReLU would make 0 of what comes of it.
     """
 
     def __init__(
@@ -89,8 +95,10 @@ class FoldedCascade:
         transposes: bool | None = None,
     ) -> None:
         self.device, self.dtype, self._flips = device, dtype, flips
-        self.outer_dtype = torch.float32 if dtype == torch.bfloat16 else dtype
-        self._transposes = device.type == "cpu" if transposes is None else transposes
+        self.image_dtype = torch.float32 if dtype == torch.bfloat16 else dtype
+        if transposes is None:
+            transposes = asks_onednn(device, dtype)
+        self._transposes = transposes
         # Channels last is what fast kernels want; Metal only knows the other order.
         self._memory_format = (
             torch.contiguous_format if device.type == "mps" else torch.channels_last_3d
@@ -119,17 +127,14 @@ class FoldedCascade:
 
     def _layers(self, network: nn.Module, stage: Stage) -> StageLayers:
         blocks = (network.get_submodule(f"{stage.module}.{i}") for i in (0, 1))
-        (weight, bias), second = map(self._folded, blocks)
-        dtype = self.outer_dtype if stage.sees_image else self.dtype
-        layer = self._layer(*second, self.dtype)
+        (weight, bias), (second_weight, second_bias) = map(self._folded, blocks)
+        dtype = self.image_dtype if stage.sees_image else self.dtype
+        second = self._layer(second_weight, second_bias, self.dtype)
         if not (stage.n_doubled and self._transposes):
-            return StageLayers(self._layer(weight, bias, dtype), layer)
-        weight, deep = weight.tensor_split([-stage.n_doubled], dim=1)
-        return StageLayers(
-            self._layer(weight, None, dtype),
-            layer,
-            self._layer(of_doubled(deep), bias, self.dtype),
-        )
+            return StageLayers(self._layer(weight, bias, dtype), second)
+        skip, deep = weight.tensor_split([-stage.n_doubled], dim=1)
+        doubled = self._layer(of_doubled(deep), bias, self.dtype)
+        return StageLayers(self._layer(skip, None, dtype), second, doubled)
 
     def _folded(self, block: nn.Module) -> tuple[Tensor, Tensor | None]:
         """Return weight and bias of a convolution with its BatchNorm, in double."""
@@ -142,16 +147,24 @@ class FoldedCascade:
         return fused.weight.flip(self._flips), fused.bias
 
     def _layer(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Layer:
-        in_fp32 = asks_onednn(self.device, dtype)
-        return Layer(
-            weight.to(self.device, dtype, memory_format=self._memory_format),
-            None
-            if bias is None
-            else bias.to(self.device, torch.float32 if in_fp32 else dtype),
-        )
+        _require_finite(weight, bias)
+        weight = weight.to(self.device, dtype, memory_format=self._memory_format)
+        if bias is not None:
+            in_fp32 = asks_onednn(self.device, dtype)
+            bias = bias.to(self.device, torch.float32 if in_fp32 else dtype)
+        return Layer(weight, bias)
 
     def _head(self, module: nn.Module) -> Head:
-        weight, bias = (
-            p.to(self.device, self.outer_dtype) for p in module.parameters()
-        )
+        _require_finite(*module.parameters())
+        weight, bias = (p.to(self.device, self.dtype) for p in module.parameters())
         return Head(weight.flatten(1), bias[:, None])
+
+
+def _require_finite(*tensors: Tensor | None) -> None:
+    for tensor in tensors:
+        if tensor is not None and not tensor.isfinite().all():
+            wrong = tensor[~tensor.isfinite()][0].item()
+            raise MeUNetError(
+                f"the weights of a network must be finite, got {wrong} with BatchNorm "
+                "folded into them; choose another checkpoint"
+            )

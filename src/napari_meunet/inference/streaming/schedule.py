@@ -111,15 +111,8 @@ class Stage:
 
     @property
     def n_weights(self) -> int:
-        """Weights of both convolutions, which is multiplications for a voxel."""
+        """Weights of both convolutions: multiplications for a voxel, as published."""
         return 27 * (self.n_in + self.n_out) * self.n_out
-
-    def channels(self) -> Iterator[tuple[Source, slice]]:
-        """Return the sources, and which of the `n_in` channels are theirs."""
-        start = 0
-        for source in self.sources:
-            yield source, slice(start, start + source.channels)
-            start += source.channels
 
 
 @dataclass(frozen=True, slots=True)

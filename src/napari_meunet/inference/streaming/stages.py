@@ -13,7 +13,7 @@ from napari_meunet.inference.streaming.convolutions import convolved, convolved_
 from napari_meunet.inference.streaming.domain import Domain
 from napari_meunet.inference.streaming.folded import FoldedCascade
 from napari_meunet.inference.streaming.ring import Ring
-from napari_meunet.inference.streaming.schedule import OVERLAP, Source, Stage, band_rows
+from napari_meunet.inference.streaming.schedule import OVERLAP, Stage, band_rows
 from napari_meunet.inference.streaming.sources import Sources, clear_outside
 
 
@@ -41,16 +41,17 @@ class StageStream:
         self.slab, self._depth = domain.slab // scale, domain.depth // scale
         self._height, self._width = (n // scale for n in domain.section)
         planes = self.slab + OVERLAP
-        beneath: list[Source] = []
-        sources = list(stage.sources)
+        sources, beneath = list(stage.sources), None
         if self._layers.doubled:
-            beneath = [replace(sources.pop(), how="same")]
+            beneath = replace(sources.pop(), how="same")
         size, half = (
             (planes // n, self._height // n, self._width // n) for n in (1, 2)
         )
         dtype = self._layers.first.weight.dtype
         self._seen = Sources(sources, rings, weights.empty, size, dtype)
-        self._seen_beneath = Sources(beneath, rings, weights.empty, half, weights.dtype)
+        self._beneath = beneath and Sources(
+            [beneath], rings, weights.empty, half, weights.dtype
+        )
         rows = band_rows(stage, domain.slab, domain.section[1], domain.band)
         starts = range(0, self._height, rows)
         self._bands = [slice(i, min(i + rows, self._height)) for i in starts]
@@ -118,9 +119,11 @@ class StageStream:
         """Return the first convolution in planes ``first + 1:first + 1 + k``."""
         seen = slice(rows.start - 1, rows.stop + 1)
         other = None
-        if self._layers.doubled:  # planes and rows that are seen are pairs, then
-            pairs = slice(seen.start // 2, seen.stop // 2)
-            window = self._seen_beneath.window(first // 2, pairs)
+        if self._beneath and self._layers.doubled:
+            pairs = slice(
+                seen.start // 2, seen.stop // 2
+            )  # it begins and ends with one
+            window = self._beneath.window(first // 2, pairs)
             other = convolved_doubled(window, self._layers.doubled)
         window = self._seen.window(first, seen)
         return convolved(window, self._layers.first, other)
