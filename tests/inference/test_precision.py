@@ -14,7 +14,7 @@ from napari_meunet.volume.volume import Volume
 
 
 def test_half_precision_changes_few_labels(tmp_path):
-    """The benchmark has 2 in 10 000; there, too, where nothing is streamed."""
+    """The benchmark has 4 in 100 000, and so has this scan: 26 voxels."""
     scan = Volume.from_array(make_phantom((160, 64, 64), seed=5).image)
     checkpoint, found = load_checkpoint(BUNDLED), {}
     for precision in ("fp32", "bf16"):
@@ -25,4 +25,4 @@ def test_half_precision_changes_few_labels(tmp_path):
     share = np.bincount(found["fp32"].ravel(), minlength=3) / scan.planes.size
     assert share[1:].min() > 0.005
     different = (found["fp32"] != found["bf16"]).mean()
-    assert 0 < different < 5e-4
+    assert 0 < different < 1e-4
