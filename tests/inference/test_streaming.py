@@ -104,7 +104,7 @@ def test_both_ways_to_convolve_what_is_doubled_are_the_same(dtype):
     assert error < {torch.bfloat16: 1e-2}.get(dtype, 1e-6)
 
 
-def test_in_bf16_the_image_and_biases_stay_in_fp32(make_checkpoint):
+def test_in_bf16_the_image_and_biases_of_stages_stay_in_fp32(make_checkpoint):
     checkpoint = make_checkpoint("pre")
     schedule = schedule_of(checkpoint.card.network)
     weights = FoldedCascade(checkpoint.build(), schedule, CPU, torch.bfloat16)
@@ -359,7 +359,9 @@ def test_no_stage_makes_a_voxel_twice(
     monkeypatch.setattr(stages, "convolved_doubled", counted_doubled)
     checkpoint = make_checkpoint(fusion)
     schedule = schedule_of(checkpoint.card.network)
-    weights = FoldedCascade(checkpoint.build(), schedule, CPU, torch.float32)
+    weights = FoldedCascade(
+        checkpoint.build(), schedule, CPU, torch.float32, transposes=True
+    )
     stream = CascadeStream(schedule, [weights], Domain(depth, (32, 16), 0, slab, band))
     with torch.inference_mode():
         for _ in range(0, depth + schedule.delay, slab):

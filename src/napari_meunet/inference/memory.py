@@ -127,8 +127,8 @@ def read_itemsize(dtype: np.dtype[Any]) -> int:
 
 
 def image_bytes(voxels: int, push: Push) -> int:
-    """Return what scaling takes: up to three float32 tensors and the image itself."""
-    return voxels * (3 * 4 + push.image_itemsize)
+    """Return what scaling takes: voxels as read, scaled in float32, and the image."""
+    return voxels * (2 * 4 + push.image_itemsize)
 
 
 def stream_bytes(schedule: Schedule, section: Section, push: Push) -> int:
@@ -191,7 +191,7 @@ def enlarging_bytes(n_classes: int, section: Section, slab: int, factors: Shape)
 
 
 def _weight_bytes(stage: Stage, push: Push) -> int:
-    """Return what the weights of a stage take, but for heads and biases."""
+    """Return what the weights of a stage take at most, but for heads and biases."""
     numbers = stage.n_weights
     if push.transposes:  # 64 for 27
         numbers += 37 * stage.n_doubled * stage.n_out

@@ -49,8 +49,8 @@ def convolved(planes: Tensor, layer: Layer, other: Tensor | None = None) -> Tens
     planes
         ``(1, c, n, y, x)``.
     layer
-        Of the convolution. Beside an `other` it has no bias: oneDNN would want it in
-        the precision of the planes.
+        Of the convolution. Beside an `other` it has no bias: where oneDNN adds, it
+        takes none in fp32 beside planes in bf16.
     other
         ``(1, c, n - 2, y - 2, x)``, like the result, which may take its place.
     """

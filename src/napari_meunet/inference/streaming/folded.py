@@ -81,7 +81,8 @@ class FoldedCascade:
     Raises
     ------
     MeUNetError
-        If a weight is not finite. oneDNN's ReLU would make 0 of what comes of it.
+        If a weight is not finite in double precision: oneDNN's ReLU would make 0 of
+        NaN.
     """
 
     def __init__(
@@ -165,6 +166,6 @@ def _require_finite(*tensors: Tensor | None) -> None:
         if tensor is not None and not tensor.isfinite().all():
             wrong = tensor[~tensor.isfinite()][0].item()
             raise MeUNetError(
-                f"the weights of a network must be finite, got {wrong} with BatchNorm "
-                "folded into them; choose another checkpoint"
+                "the weights of a network, with BatchNorm folded into them, must be "
+                f"finite, got {wrong}; choose another checkpoint"
             )

@@ -41,17 +41,16 @@ class StageStream:
         self.slab, self._depth = domain.slab // scale, domain.depth // scale
         self._height, self._width = (n // scale for n in domain.section)
         planes = self.slab + OVERLAP
-        sources, beneath = list(stage.sources), None
-        if self._layers.doubled:
-            beneath = replace(sources.pop(), how="same")
+        sources = list(stage.sources)
         size, half = (
             (planes // n, self._height // n, self._width // n) for n in (1, 2)
         )
+        self._beneath: Sources | None = None
+        if self._layers.doubled:
+            beneath = [replace(sources.pop(), how="same")]
+            self._beneath = Sources(beneath, rings, weights.empty, half, weights.dtype)
         dtype = self._layers.first.weight.dtype
         self._seen = Sources(sources, rings, weights.empty, size, dtype)
-        self._beneath = beneath and Sources(
-            [beneath], rings, weights.empty, half, weights.dtype
-        )
         rows = band_rows(stage, domain.slab, domain.section[1], domain.band)
         starts = range(0, self._height, rows)
         self._bands = [slice(i, min(i + rows, self._height)) for i in starts]
@@ -120,9 +119,8 @@ class StageStream:
         seen = slice(rows.start - 1, rows.stop + 1)
         other = None
         if self._beneath and self._layers.doubled:
-            pairs = slice(
-                seen.start // 2, seen.stop // 2
-            )  # it begins and ends with one
+            # rows that are seen are whole pairs, each one row of the level beneath
+            pairs = slice(seen.start // 2, seen.stop // 2)
             window = self._beneath.window(first // 2, pairs)
             other = convolved_doubled(window, self._layers.doubled)
         window = self._seen.window(first, seen)
