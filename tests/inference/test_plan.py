@@ -239,7 +239,7 @@ def test_the_papers_windows_that_do_not_fit_lead_to_the_other_preset():
 )
 def test_a_plan_says_what_it_takes_in_words(rate, words):
     plan = planned(memory=10**10, machine=replace(LAPTOP, rate=rate))
-    assert str(plan) == f"whole planes, fp32 on cpu, 2.31 GB, {words}"
+    assert str(plan) == f"whole planes, fp32 on cpu, 2.3 GB, {words}"
 
 
 def test_planning_loads_no_torch():
