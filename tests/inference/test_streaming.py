@@ -56,10 +56,8 @@ class OneStage(nn.Module):
 
 def test_folding_changes_nothing_but_rounding(make_checkpoint):
     checkpoint = make_checkpoint()
-    network, schedule = (
-        checkpoint.build().double(),
-        schedule_of(checkpoint.card.network),
-    )
+    network = checkpoint.build().double()
+    schedule = schedule_of(checkpoint.card.network)
     weights = FoldedCascade(network, schedule, CPU, torch.double)
     stage, layers = network.stage1.enc2, weights.stages["stage1.enc2"]
     image = torch.rand(1, 2, 6, 7, 8, dtype=torch.double)

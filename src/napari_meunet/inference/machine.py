@@ -17,6 +17,7 @@ from napari_meunet.inference.streaming.convolutions import (
     asks_onednn,
     convolved,
     convolved_doubled,
+    memory_format,
     of_doubled,
 )
 from napari_meunet.inference.streaming.domain import Domain
@@ -152,12 +153,10 @@ def convolution_error(device: torch.device, precision: str) -> float:
     Some releases of cuDNN convolve wrongly in bf16 (pytorch issue 163539). What is
     tried out is what streams do: half of what is convolved is doubled.
     """
-    dtype, memory_format = DTYPES[precision], torch.channels_last_3d
-    if device.type == "mps":
-        memory_format = torch.contiguous_format
+    dtype = DTYPES[precision]
 
     def cast(tensor: Tensor) -> Tensor:
-        return tensor.to(device, dtype, memory_format=memory_format)
+        return tensor.to(device, dtype, memory_format=memory_format(device))
 
     rng = torch.Generator().manual_seed(0)
     skip = torch.randn(1, 16, 6, 24, 24, generator=rng)

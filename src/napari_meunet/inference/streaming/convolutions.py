@@ -41,6 +41,14 @@ def asks_onednn(device: torch.device, dtype: torch.dtype) -> bool:
     )
 
 
+def memory_format(device: torch.device) -> torch.memory_format:
+    """Return the order in memory that fast kernels want: channels last.
+
+    Metal only knows the other one.
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last_3d
+
+
 def convolved(planes: Tensor, layer: Layer, other: Tensor | None = None) -> Tensor:
     """Return the ReLU of a 3x3x3 convolution, plus `other` before it.
 

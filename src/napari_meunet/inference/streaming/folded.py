@@ -12,6 +12,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.inference.streaming.convolutions import (
     Layer,
     asks_onednn,
+    memory_format,
     of_doubled,
 )
 from napari_meunet.inference.streaming.schedule import Schedule, Stage
@@ -100,10 +101,7 @@ class FoldedCascade:
         if transposes is None:
             transposes = asks_onednn(device, dtype)
         self._transposes = transposes
-        # Channels last is what fast kernels want; Metal only knows the other order.
-        self._memory_format = (
-            torch.contiguous_format if device.type == "mps" else torch.channels_last_3d
-        )
+        self._memory_format = memory_format(device)
         network = deepcopy(network).double().eval().requires_grad_(False)
         self.stages: Mapping[str, StageLayers] = {
             stage.module: self._layers(network, stage) for stage in schedule.stages

@@ -178,9 +178,8 @@ class CascadeStream:
         labelled = self._labelling.labelled(first, self._logit_bands(first))
         self._plane += self._domain.slab
         if not labelled.confidence.sum().isfinite():  # as logits are not, then
-            dtype = self._dtype
             raise MeUNetError(
-                f"the network must give finite values, but does not in {dtype}; "
+                f"the network must give finite values, but does not in {self._dtype}; "
                 "choose precision fp32, or another checkpoint if it is fp32 already"
             )
         return labelled
