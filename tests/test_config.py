@@ -93,7 +93,7 @@ def test_the_paper_preset_is_the_published_recipe():
     assert (config.augmentation, config.deform) == ("affine", 0.2)
     assert config.synthetic == 0
     assert config.averaging == 0
-    assert not config.measured_statistics
+    assert config.statistics == "running"
     assert config.patience == 30
     assert (config.fusion, config.stage2_steps, config.joint_steps) == ("none", 0, 0)
 

@@ -13,7 +13,7 @@ from napari_meunet.labels.store import LabelStore
 from napari_meunet.learning import learn, learning_config
 from napari_meunet.network.card import Card, NetworkConfig, TrainingRecord, read_card
 from napari_meunet.network.cascade import Cascade
-from napari_meunet.network.checkpoint import Checkpoint
+from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.progress import returned
 from napari_meunet.training.output import candidates
@@ -92,6 +92,9 @@ def test_a_model_learns_what_a_person_has_corrected(scan, store, checkpoint, tmp
         outcome.after.dice[name], 4
     )
     assert card.training[-1].config["joint_steps"] == 80
+    weights = load_checkpoint(output).weights
+    for name in (name for name in weights if ".running_" in name):
+        assert torch.equal(weights[name], checkpoint.weights[name]), name
     assert not candidates(output)
 
 

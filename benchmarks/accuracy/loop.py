@@ -69,7 +69,7 @@ def fit(network: nn.Module, task: Task) -> None:
     n_steps = task.config.stage1_steps + task.config.joint_steps
     loop.take_steps(range(n_steps), n_steps)
     loop.stepper.finish(None)
-    if norms(loop.objective) and task.config.measured_statistics:
+    if norms(loop.objective) and task.config.statistics == "measured":
         loop.measure_statistics(n_steps)
 
 

@@ -95,7 +95,7 @@ def measure(name: str, size: int, device: str) -> int:
         stage1_steps=1,
         joint_steps=1,
         deform=0,
-        measured_statistics=False,
+        statistics="running",
         device=device,
     )
     network, config = chosen(name, config)

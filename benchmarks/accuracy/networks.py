@@ -135,7 +135,7 @@ VARIANTS: dict[str, Variant] = {
     "constant": Variant("constant rate", {"schedule": "constant"}),
     "faster": Variant("rate 0.002", {"learning_rate": 0.002}),
     "last": Variant("last weights", {"averaging": 0.0}),
-    "running": Variant("running statistics", {"measured_statistics": False}),
+    "running": Variant("running statistics", {"statistics": "running"}),
 }
 
 NETWORKS: dict[str, Network] = {**VARIANTS, **PEERS}

@@ -63,7 +63,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[7001, 7002, 7003])
     parser.add_argument(
-        "--shape", nargs=3, type=int, default=(256, 112, 112), metavar=("Z", "Y", "X")
+        "--shape", nargs=3, type=int, default=(384, 168, 168), metavar=("Z", "Y", "X")
     )
     parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--steps", type=int, default=STEPS, help="of a lesson")
@@ -71,7 +71,7 @@ def arguments() -> argparse.Namespace:
         "--after",
         nargs="+",
         type=float,
-        default=[0.05, 0.2],
+        default=[0.01, 0.05, 0.1, 0.2],
         help="fractions of the queue after which there is a lesson",
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -114,29 +114,41 @@ def table(options: argparse.Namespace) -> str:
         json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))
     ]
     lines = [
-        ["phantom", "way", "Dice at first", "Dice", "voxels set", "voxels looked at"],
-        ["---"] * 6,
+        [
+            "phantom",
+            "way",
+            "Dice at first",
+            "Dice",
+            "voxels set",
+            "of those plane by plane",
+            "voxels looked at",
+        ],
+        ["---"] * 7,
     ]
     lessons = [
         [
             "phantom",
             "after voxels looked at",
+            "set",
             "kept",
             "Dice of the rest before",
             "after",
         ],
-        ["---"] * 5,
+        ["---"] * 6,
     ]
     for result in found:
         seed, first = str(result["seed"]), f"{result['dice_at_first']:.3f}"
+        by_planes = result["planes"]["efforts"][-1]["corrected"]
         for way, title in WAYS.items():
             last = result[way]["efforts"][-1]
-            counts = f"{last['corrected']:,}", f"{last['looked_at']:,}"
-            lines.append([seed, title, first, f"{last['dice']:.3f}", *counts])
+            dice, share = f"{last['dice']:.3f}", last["corrected"] / by_planes
+            counts = f"{last['corrected']:,}", f"{share:.2f}", f"{last['looked_at']:,}"
+            lines.append([seed, title, first, dice, *counts])
         for lesson in result["lessons"]["lessons"]:
             rest = f"{lesson['rest_before']:.3f}", f"{lesson['rest_after']:.3f}"
             kept = "yes" if lesson["kept"] else "no"
-            lessons.append([seed, f"{lesson['at']['looked_at']:,}", kept, *rest])
+            at = f"{lesson['at']['looked_at']:,}", f"{lesson['at']['corrected']:,}"
+            lessons.append([seed, *at, kept, *rest])
     about = machine(torch.device("cpu"), "napari-meunet")
     facts = ", ".join(f"{name} {value}" for name, value in about.items())
     shape = " x ".join(map(str, options.shape))

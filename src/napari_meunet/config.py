@@ -207,9 +207,11 @@ class TrainingConfig(Frozen):
     averaging
         Decay of the exponential moving average of the weights, which is what is
         saved; 0 saves the last weights.
-    measured_statistics
-        Whether the statistics that are kept are measured at the final weights. False
-        keeps BatchNorm's running averages, as the notebook does.
+    statistics
+        What BatchNorm normalises by afterwards. ``"measured"`` at the final weights;
+        ``"running"`` averages, as in the notebook; ``"frozen"``: those of the
+        checkpoint that training begins from, already while it learns, so that what
+        learns is what will be used, however unlike the scan its patches are.
     fusion
         How the stages are joined, see `napari_meunet.network.cascade`.
     sampling
@@ -221,6 +223,9 @@ class TrainingConfig(Frozen):
     cross_entropy
         ``"plain"``, or ``"weighted"`` by how rare a class is, as in the notebook, see
         `napari_meunet.training.loop.losses.class_weights`.
+    dice
+        Whether the Dice loss is added to that, as in the notebook. Where few voxels of
+        a patch have a label, few of them would make up all of the Dice of a class.
     normalise
         Whether intensities are scaled by the percentiles of each scan. False feeds raw
         grey values of 8 bits, as the notebook does.
@@ -269,11 +274,12 @@ class TrainingConfig(Frozen):
     learning_rate: Annotated[float, Field(gt=0)] = 9e-4
     schedule: Literal["cosine", "polynomial", "constant"] = "cosine"
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    measured_statistics: bool = True
+    statistics: Literal["measured", "running", "frozen"] = "measured"
     fusion: Literal["post", "pre", "none"] = "post"
     sampling: Literal["balanced", "windows"] = "balanced"
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.75
     cross_entropy: Literal["plain", "weighted"] = "plain"
+    dice: bool = True
     normalise: bool = True
     augmentation: Literal["full", "affine"] = "full"
     deform: Annotated[float, Field(ge=0, le=1)] = 0.3
@@ -341,7 +347,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
             "learning_rate": 9e-4,
             "schedule": "constant",
             "averaging": 0.0,
-            "measured_statistics": False,
+            "statistics": "running",
             "sampling": "windows",
             "cross_entropy": "weighted",
             "normalise": False,

@@ -6,13 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_meunet.config import Calibration
+from napari_meunet.labels import review as review_room
 from napari_meunet.labels.box import box_at
-from napari_meunet.labels.review import Review, expected_wrong, wrong_by_doubt
+from napari_meunet.labels.review import (
+    Review,
+    expected_wrong,
+    labelled_voxels,
+    wrong_by_doubt,
+)
 from napari_meunet.labels.reviewed import Reviewed
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.volume.volume import Volume
 
 SHAPE = (70, 33, 64)  # 3 x 2 x 2 places, 18 x 9 x 16 blocks
+LABELS = np.zeros(SHAPE, np.uint8)
 
 
 @pytest.fixture
@@ -29,7 +36,17 @@ def confidence():
 
 @pytest.fixture
 def review(tmp_path, confidence):
-    return Review(Reviewed(tmp_path, SHAPE), SHAPE, confidence)
+    return Review(Reviewed(tmp_path, SHAPE), LABELS, confidence)
+
+
+def test_voxels_with_a_label_are_counted(rng, monkeypatch):
+    labels = rng.integers(0, 3, (40, 36, 1), np.uint8)
+    assert labelled_voxels(labels) == np.count_nonzero(labels)
+    assert labelled_voxels(np.zeros_like(labels)) == 0
+    monkeypatch.setattr(review_room, "COUNTED", labels.size // 20)
+    seen = labels[1::3, 1::3]  # 3 is the least with 27 >= 20
+    expected = round(np.count_nonzero(seen) / seen.size * labels.size)
+    assert labelled_voxels(labels) == expected
 
 
 @settings(deadline=None, max_examples=30)
@@ -57,7 +74,7 @@ def test_the_worst_place_comes_first_and_sure_ones_never(review):
 def test_what_was_looked_at_is_remembered_and_left_out(review, tmp_path, confidence):
     review.reviewed.mark((0, 0, 0))
     assert review.queue.tolist() == [[2, 1, 1], [1, 0, 1]]
-    again = Review(Reviewed(tmp_path, SHAPE), SHAPE, confidence)
+    again = Review(Reviewed(tmp_path, SHAPE), LABELS, confidence)
     assert np.argwhere(again.reviewed.places).tolist() == [[0, 0, 0]]
     again.reviewed.mark((0, 0, 0), reviewed=False)
     assert again.queue[0].tolist() == [0, 0, 0]
@@ -121,7 +138,7 @@ def test_what_was_measured_counts_more_than_what_the_model_claims(tmp_path, conf
     wrong = wrong_by_doubt(measured)  # where it is sure and wrong, nobody knows
     assert wrong[[0, 51, 255]].tolist() == pytest.approx([0, 0.299, 0.299])
     assert wrong[25] == pytest.approx(25 / 51 * 0.299)
-    review = Review(Reviewed(tmp_path, SHAPE), SHAPE, confidence, measured)
+    review = Review(Reviewed(tmp_path, SHAPE), LABELS, confidence, measured)
     # four blocks of a doubt of 100, which is more than 51
     assert review.expected_wrong[0, 0, 0] == pytest.approx(4 * 64 * 0.299)
     assert review.expected_wrong[0, 0, 1] == 0

@@ -82,6 +82,15 @@ def test_the_keys_lead_through_the_places_the_worst_first(viewer, widget, store)
     ]
 
 
+def test_what_is_left_is_told_beside_what_is_labelled(viewer, widget, store):
+    assert "of what is labelled" not in widget.state.text()  # that is nothing
+    store.write((0, 0, 0), np.ones((10, 10, 10), np.uint8))
+    store.begin_run("new", {})
+    press(viewer, "N")
+    wrong = 64 * (200 + 100) / 255
+    assert f"{wrong / 1000:.1%} of what is labelled" in widget.state.text()
+
+
 def test_what_was_marked_by_mistake_is_gone_back_to(viewer, widget, store):
     first, second = (10, 38, 69), (38, 14, 6)
     assert not widget.back.isEnabled()

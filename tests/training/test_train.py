@@ -10,7 +10,9 @@ from napari_meunet.network.card import Card, NetworkConfig
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.network.device import computes_bf16
+from napari_meunet.network.stage import norms
 from napari_meunet.training.evaluation.metrics import confusion, overlaps
+from napari_meunet.training.loop.objectives import Stage1Objective
 from napari_meunet.training.patches.specimen import Specimen
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
@@ -165,6 +167,39 @@ def test_the_statistics_that_are_kept_are_measured_at_the_end(ball, tmp_path):
     assert units == ["steps"] * 4 + ["batches"] * 10
     # averages of the batches that measured them, and of no others
     assert checkpoint.weights["stage1.enc1.0.1.num_batches_tracked"] == 10
+
+
+def test_with_frozen_statistics_it_learns_what_will_be_used(
+    ball, tmp_path, monkeypatch
+):
+    short = {"stage1_steps": 4, "stage2_steps": 0, "fusion": "none"}
+    _, first = run(ball, tmp_path, CONFIG.model_copy(update=short))
+    modes = []
+    forward = Stage1Objective.forward
+
+    def recorded(self, *batch):
+        modes.append([norm.training for norm in norms(self)])
+        return forward(self, *batch)
+
+    monkeypatch.setattr(Stage1Objective, "forward", recorded)
+    config = CONFIG.model_copy(update={**short, "statistics": "frozen"})
+    path = tmp_path / "second.safetensors"
+    progress = list(train([ball], config, first.card, path, initial=first))
+    assert [step.unit for step in progress] == ["steps"] * 4
+    assert modes == [[]] * 4
+    second = load_checkpoint(path)
+    changed = {
+        name.rsplit(".", 1)[1]
+        for name, tensor in second.weights.items()
+        if not torch.equal(tensor, first.weights[name])
+    }
+    assert changed == {"weight", "bias"}
+
+
+def test_statistics_of_nothing_cannot_be_frozen(ball, tmp_path):
+    config = CONFIG.model_copy(update={"statistics": "frozen"})
+    with pytest.raises(MeUNetError, match="those of an initial checkpoint, got none"):
+        run(ball, tmp_path, config)
 
 
 def test_a_look_in_training_sees_the_model_that_would_be_saved(

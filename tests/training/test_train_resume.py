@@ -122,7 +122,7 @@ def test_the_best_weights_are_kept(pair, tmp_path, monkeypatch):
 
     monkeypatch.setattr(fit, "validation_dice", scores)
     alone = {"stage2_steps": 0, "joint_steps": 0, "fusion": "none"}
-    exact = {"schedule": "constant", "averaging": 0, "measured_statistics": False}
+    exact = {"schedule": "constant", "averaging": 0, "statistics": "running"}
     network = CARD.network.model_copy(update={"fusion": "none"})
     card = CARD.model_copy(update={"network": network})
     found = []

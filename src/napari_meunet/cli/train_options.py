@@ -265,6 +265,11 @@ CHOICES = {
         "differ by which end is up (with --no-mirror), none if they differ by their "
         "direction alone, as fibres do",
     ),
+    "statistics": (
+        ("measured", "running", "frozen"),
+        "of grey values and features: measured anew at the end of a stage; averages "
+        "while it learns; or, for learning a little further, those of --initial",
+    ),
     "augmentation": (
         ("full", "affine"),
         "full turns and mirrors all cubes, bends the fraction --deform of them and "
@@ -295,12 +300,11 @@ def _add_choices(parser: Parser) -> None:
 
 
 SWITCHES = {
+    "dice": "learn from the Dice of a batch, too, and not from the cross-entropy alone",
     "mirror": "show the scans mirrored, too; --no-mirror for classes that differ by "
     "their side alone, such as left and right",
     "normalise": "scale grey values by the percentiles of each scan; --no-normalise "
     "takes them as they are, from scans of 8 bits that are all alike",
-    "measured_statistics": "measure the statistics of the grey values anew at the end "
-    "of a stage; without it, running averages are kept",
 }
 
 

@@ -1,6 +1,7 @@
 """Which places of a segmentation to look at, those first where most may be wrong."""
 
 from dataclasses import dataclass
+from math import cbrt, ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from napari_meunet.labels.reviewed import PLACE_EDGE, Reviewed
 from napari_meunet.labels.tiff import LabelMap
 
 _BLOCKS = PLACE_EDGE // CONFIDENCE_EDGE
+
+COUNTED = 2**24
+"""Voxels up to which `labelled_voxels` counts them all: a moment's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,8 @@ class Review:
     ----------
     reviewed
         The places that a person has looked at.
-    shape
-        Voxels of the volume along (z, y, x).
+    labels
+        Of the volume, uint8 ``(z, y, x)``.
     confidence
         How sure the model is, see `napari_meunet.labels.confidence`.
     calibration
@@ -58,6 +62,8 @@ class Review:
         As given.
     expected_wrong
         Voxels that are expected to be wrong in every place, float32 ``(z, y, x)``.
+    n_labelled
+        See `labelled_voxels`.
     reviewed
         The places that a person has looked at; mark them there.
     """
@@ -65,15 +71,16 @@ class Review:
     def __init__(
         self,
         reviewed: Reviewed,
-        shape: Shape,
+        labels: LabelMap,
         confidence: LabelMap,
         calibration: Calibration | None = None,
     ) -> None:
         self.reviewed = reviewed
-        self._shape = shape
+        self._shape = labels.shape
         self._confidence = confidence
         self.calibration = calibration
         self.expected_wrong = expected_wrong(confidence, wrong_by_doubt(calibration))
+        self.n_labelled = labelled_voxels(labels)
 
     @property
     def doubtful(self) -> NDArray[np.bool]:
@@ -109,6 +116,19 @@ class Review:
             center=(z, y, x),
             expected_wrong=float(self.expected_wrong[index]),
         )
+
+
+def labelled_voxels(labels: LabelMap) -> int:
+    """Return how many voxels have a label other than 0.
+
+    Of more than `COUNTED` voxels about so many are looked at, every n-th along each
+    axis, and stand for the others.
+    """
+    n = ceil(cbrt(labels.size / COUNTED))
+    z, y, x = (slice(min(n // 2, size - 1), None, n) for size in labels.shape)
+    looked_at = [labels[plane, y, x] for plane in range(labels.shape[0])[z]]
+    found = sum(np.count_nonzero(plane) for plane in looked_at)
+    return round(found * labels.size / (len(looked_at) * looked_at[0].size))
 
 
 def wrong_by_doubt(calibration: Calibration | None) -> NDArray[np.float32]:

@@ -367,7 +367,7 @@ class LabelStore:
             calibration = Calibration.model_validate(measured) if measured else None
         except ValidationError:  # of another version
             calibration = None
-        return Review(self.reviewed, self.shape, self.confidence, calibration)
+        return Review(self.reviewed, self.labels, self.confidence, calibration)
 
     def require_scan(self, volume: Volume) -> None:
         """Refuse a scan that these labels do not belong to.

@@ -120,6 +120,15 @@ def norms(module: nn.Module) -> list[nn.BatchNorm3d]:
     return [m for m in module.modules() if isinstance(m, nn.BatchNorm3d) and m.training]
 
 
+def freeze_statistics(module: nn.Module) -> None:
+    """Let batch normalisations do in training what they do in use, and gather nothing.
+
+    Until ``module.train()`` is called again.
+    """
+    for norm in norms(module):
+        norm.eval()
+
+
 @contextmanager
 def statistics_kept(module: nn.Module) -> Iterator[None]:
     """Normalise by the batch in the block, as in training, but remember nothing.

@@ -228,12 +228,13 @@ def _state(fabric: Fabric, path: Path, key: str) -> TrainingState:
 
 
 def _loss(data: TrainingData, config: TrainingConfig) -> Loss:
-    """Return the loss, weighted by what the network will be shown if that is asked."""
+    """Return the loss; what weights it is what the network will be shown."""
     if config.cross_entropy == "plain":
-        return segmentation_loss
+        return partial(segmentation_loss, dice=config.dice)
     shown = data.windows or data.specimens
     counts = np.sum([part.counts for part in shown], axis=0)
-    return partial(segmentation_loss, weights=class_weights(counts))
+    weights = class_weights(counts)
+    return partial(segmentation_loss, weights=weights, dice=config.dice)
 
 
 def _phases(

@@ -61,6 +61,17 @@ def test_voxels_without_a_label_give_no_loss_and_no_gradient():
     )
 
 
+def test_the_cross_entropy_alone_is_what_dice_leaves():
+    logits = torch.randn(2, 3, 4, 4, 4)
+    labels = torch.randint(0, 3, (2, 4, 4, 4))
+    labels[0, 0] = IGNORE
+    both = segmentation_loss(logits, labels)
+    alone = segmentation_loss(logits, labels, dice=False)
+    torch.testing.assert_close(alone, both - dice_loss(logits, labels))
+    expected = torch.nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE)
+    torch.testing.assert_close(alone, expected)
+
+
 def test_a_batch_without_any_label_teaches_nothing():
     logits = torch.zeros(1, 2, 2, 2, 2, requires_grad=True)
     loss = segmentation_loss(logits, torch.full((1, 2, 2, 2), IGNORE))

@@ -168,7 +168,7 @@ class Fit:
         yield from self._take_steps(stepper, objective, n_steps)
         self._save(stepper)
         stepper.finish(self._state.best)
-        if self._config.measured_statistics:
+        if self._config.statistics == "measured":
             yield from self._measure_statistics(objective, n_steps)
         objective.eval()
 
@@ -302,7 +302,7 @@ class Fit:
     def _averaged(self, stepper: Stepper, n_steps: int) -> Any:
         """Return the averaged objective with statistics of its own."""
         averaged: Any = stepper.average.module
-        if self._config.measured_statistics:
+        if self._config.statistics == "measured":
             steps = range(n_steps, n_steps + INTERIM_STEPS)
             with statistics_measured(averaged.train()):
                 for batch in self._batches(steps):

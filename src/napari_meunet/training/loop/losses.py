@@ -104,7 +104,11 @@ def class_weights(counts: NDArray[np.int64]) -> Tensor:
 
 
 def segmentation_loss(
-    logits: Tensor, labels: Tensor, weights: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None = None,
+    *,
+    dice: bool = True,
 ) -> Tensor:
     """Return `dice_loss` plus the mean cross-entropy, with equal weight.
 
@@ -121,6 +125,8 @@ def segmentation_loss(
     weights
         ``(n_classes,)`` of the classes in the cross-entropy, whose mean is weighted,
         too; None counts all voxels alike.
+    dice
+        False returns the cross-entropy alone.
     """
     labelled = labels != IGNORE
     if weights is None:
@@ -131,4 +137,5 @@ def segmentation_loss(
     entropy = functional.cross_entropy(
         logits.float(), labels.long(), weights, ignore_index=IGNORE, reduction="sum"
     )
-    return torch.add(dice_loss(logits, labels), entropy / total.clamp(min=1e-12))
+    entropy = entropy / total.clamp(min=1e-12)
+    return torch.add(dice_loss(logits, labels), entropy) if dice else entropy

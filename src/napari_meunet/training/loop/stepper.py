@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from napari_meunet.config import TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.network.device import choose_device, computes_bf16
+from napari_meunet.network.stage import freeze_statistics
 from napari_meunet.training.loop.objectives import Objective
 from napari_meunet.training.loop.state import TrainingState, Weights
 from napari_meunet.training.patches.augmentation import Moved
@@ -76,6 +77,8 @@ class Stepper:
     ) -> None:
         self._fabric = fabric
         self.objective = objective.train()
+        if config.statistics == "frozen":
+            freeze_statistics(objective)
         self._config = config
         fitted = [p for p in objective.parameters() if p.requires_grad]
         optimiser = torch.optim.Adam(fitted, config.learning_rate)

@@ -25,7 +25,7 @@ def require_trainable(
     ------
     MeUNetError
         If there is nothing to train on, `initial` has another network, or a stage
-        would stay random.
+        or its statistics would stay as they are at random.
     """
     if not n_pairs:
         raise MeUNetError("training needs at least one scan with labels, got none")
@@ -41,6 +41,11 @@ def require_trainable(
             "without an initial checkpoint every stage must be trained, got "
             f"{config.stage1_steps} steps of stage 1, {config.stage2_steps} of stage 2 "
             f"and {config.joint_steps} of both; pass --joint-steps, or --initial"
+        )
+    if not initial and config.statistics == "frozen":
+        raise MeUNetError(
+            "frozen statistics are those of an initial checkpoint, got none; pass "
+            "--initial, or --statistics measured"
         )
 
 
