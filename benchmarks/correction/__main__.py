@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from benchmarks.correction.annotators import (
-    TARGET,
     Desk,
     course_of,
     mean_dice,
@@ -23,6 +22,7 @@ from benchmarks.correction.annotators import (
     through_planes,
     with_lessons,
 )
+from benchmarks.correction.report import WAYS, write_report
 from benchmarks.machine import machine
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.inference.segment import segment
@@ -35,12 +35,6 @@ from napari_meunet.volume.volume import Spacing, Volume
 
 RESULTS = Path(__file__).parent / "results"
 
-WAYS = {
-    "planes": "plane by plane",
-    "places": "the review queue",
-    "lessons": "the queue, and a model that learns",
-}
-
 
 def main() -> int:
     """Run what is missing, then write the table."""
@@ -51,7 +45,8 @@ def main() -> int:
         if not path.exists():
             path.write_text(json.dumps(measure(seed, options), indent=1))
             print(path, flush=True)
-    (options.results / "table.md").write_text(table(options))
+    about = machine(torch.device("cpu"), "napari-meunet")
+    write_report(options.results, about)
     print(options.results / "table.md")
     return 0
 
@@ -83,7 +78,13 @@ def measure(seed: int, options: argparse.Namespace) -> dict:
     phantom = make_phantom(tuple(options.shape), seed)
     volume = Volume.from_array(phantom.image, Spacing(phantom.spacing, "phantom"))
     checkpoint = load_checkpoint(options.model)
-    found: dict = {"seed": seed, "steps": options.steps, "after": options.after}
+    found: dict = {
+        "seed": seed,
+        "shape": list(options.shape),
+        "model": options.model,
+        "steps": options.steps,
+        "after": options.after,
+    }
     for way in WAYS:
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
@@ -106,62 +107,6 @@ def measure(seed: int, options: argparse.Namespace) -> dict:
                 found[way] = course_of(steps)
         found[way]["seconds"] = round(time.monotonic() - start, 1)
     return found
-
-
-def table(options: argparse.Namespace) -> str:
-    """Return the results as Markdown."""
-    found = [
-        json.loads(path.read_text()) for path in sorted(options.results.glob("*.json"))
-    ]
-    lines = [
-        [
-            "phantom",
-            "way",
-            "Dice at first",
-            "Dice",
-            "voxels set",
-            "of those plane by plane",
-            "voxels looked at",
-        ],
-        ["---"] * 7,
-    ]
-    lessons = [
-        [
-            "phantom",
-            "after voxels looked at",
-            "set",
-            "kept",
-            "Dice of the rest before",
-            "after",
-        ],
-        ["---"] * 6,
-    ]
-    for result in found:
-        seed, first = str(result["seed"]), f"{result['dice_at_first']:.3f}"
-        by_planes = result["planes"]["efforts"][-1]["corrected"]
-        for way, title in WAYS.items():
-            last = result[way]["efforts"][-1]
-            dice, share = f"{last['dice']:.3f}", last["corrected"] / by_planes
-            counts = f"{last['corrected']:,}", f"{share:.2f}", f"{last['looked_at']:,}"
-            lines.append([seed, title, first, dice, *counts])
-        for lesson in result["lessons"]["lessons"]:
-            rest = f"{lesson['rest_before']:.3f}", f"{lesson['rest_after']:.3f}"
-            kept = "yes" if lesson["kept"] else "no"
-            at = f"{lesson['at']['looked_at']:,}", f"{lesson['at']['corrected']:,}"
-            lessons.append([seed, *at, kept, *rest])
-    about = machine(torch.device("cpu"), "napari-meunet")
-    facts = ", ".join(f"{name} {value}" for name, value in about.items())
-    shape = " x ".join(map(str, options.shape))
-    return (
-        f"Until the mean Dice is {TARGET}, or there is nothing left to look at. "
-        f"Phantoms of {shape} voxels, the model {options.model}, lessons of "
-        f"{options.steps} steps.\n\n{_rows(lines)}\n\nWhat lessons did for the places "
-        f"that nobody had looked at:\n\n{_rows(lessons)}\n\n{facts}\n"
-    )
-
-
-def _rows(lines: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":
