@@ -17,6 +17,7 @@ from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.progress import returned
 from napari_meunet.training.output import candidates
+from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
 pytestmark = pytest.mark.usefixtures("short_calibration")
@@ -62,6 +63,18 @@ def checkpoint():
 
 
 @pytest.fixture
+def acquainted(scan, truth, checkpoint, tmp_path):
+    """Return the same with statistics of the scan: these stay in a lesson."""
+    path, card = tmp_path / "acquainted.safetensors", checkpoint.card
+    config = learning_config(
+        card, 1, **{**SMALL, "learning_rate": 1e-9, "statistics": "measured"}
+    )
+    pair = scan, Volume.from_array(truth)
+    list(train([pair], config, card, path, initial=checkpoint))
+    return load_checkpoint(path)
+
+
+@pytest.fixture
 def store(tmp_path, scan, truth, checkpoint):
     """Return labels in which a person has drawn what the model has not found."""
     folder, classes = tmp_path / "scan.meunet", checkpoint.card.classes
@@ -79,9 +92,10 @@ def learned(scan, store, checkpoint, output, n_steps=80, **choices):
     return learn(scan, store, checkpoint, config, output, command="a test")
 
 
-def test_a_model_learns_what_a_person_has_corrected(scan, store, checkpoint, tmp_path):
+def test_a_model_learns_what_a_person_has_corrected(scan, store, acquainted, tmp_path):
     output = tmp_path / "new.safetensors"
-    outcome = returned(learned(scan, store, checkpoint, output))
+    slowly = {"n_steps": 150, "learning_rate": 3e-3}
+    outcome = returned(learned(scan, store, acquainted, output, **slowly))
     assert outcome.is_better
     assert outcome.before.total == outcome.after.total
     assert outcome.after.wrong < outcome.before.wrong / 4
@@ -91,10 +105,10 @@ def test_a_model_learns_what_a_person_has_corrected(scan, store, checkpoint, tmp
     assert card.metrics[f"Dice {name}, held-out corrections"] == round(
         outcome.after.dice[name], 4
     )
-    assert card.training[-1].config["joint_steps"] == 80
+    assert card.training[-1].config["joint_steps"] == 150
     weights = load_checkpoint(output).weights
     for name in (name for name in weights if ".running_" in name):
-        assert torch.equal(weights[name], checkpoint.weights[name]), name
+        assert torch.equal(weights[name], acquainted.weights[name]), name
     assert not candidates(output)
 
 
@@ -171,6 +185,7 @@ def test_a_model_of_sided_things_is_not_shown_mirrored_ones(checkpoint):
     config = learning_config(card)
     assert (config.mirror, config.turn, config.seed) == (False, "about_z", 0)
     assert learning_config(checkpoint.card).mirror
+    assert (config.statistics, config.dice) == ("frozen", False)
 
 
 def test_what_was_corrected_meanwhile_begins_a_new_lesson(

@@ -210,8 +210,9 @@ class TrainingConfig(Frozen):
     statistics
         What BatchNorm normalises by afterwards. ``"measured"`` at the final weights;
         ``"running"`` averages, as in the notebook; ``"frozen"``: those of the
-        checkpoint that training begins from, already while it learns, so that what
-        learns is what will be used, however unlike the scan its patches are.
+        checkpoint that training begins from, which there must be, already while it
+        learns: so what learns is what will be used, however unlike the scan its
+        patches are.
     fusion
         How the stages are joined, see `napari_meunet.network.cascade`.
     sampling
@@ -225,7 +226,7 @@ class TrainingConfig(Frozen):
         `napari_meunet.training.loop.losses.class_weights`.
     dice
         Whether the Dice loss is added to that, as in the notebook. Where few voxels of
-        a patch have a label, few of them would make up all of the Dice of a class.
+        a patch have a label, the Dice of a class hangs on a handful of them.
     normalise
         Whether intensities are scaled by the percentiles of each scan. False feeds raw
         grey values of 8 bits, as the notebook does.

@@ -13,6 +13,7 @@ from napari_meunet.network.stage import (
     ConvStage,
     Pool,
     conv_stages,
+    freeze_statistics,
     join,
     norms,
     recompute,
@@ -42,12 +43,14 @@ NAMES = sorted(conv_stages(cascade()))
 
 
 @cache
-def after_two_steps(kind, fusion, names):
+def after_two_steps(kind, fusion, names, *, frozen=False):
     """Return weights, statistics and losses."""
     size = 32 if kind == "stage 1" else 16
     network = cascade(fusion)
     recompute(network, names)
     objective = KINDS[kind](network).train()
+    if frozen:
+        freeze_statistics(objective)
     fitted = [p for p in objective.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(fitted, 1e-2)
     torch.manual_seed(1)
@@ -74,6 +77,19 @@ def test_whatever_is_computed_twice_the_same_is_learnt(kind, fusion, names):
     assert losses == expected_losses
     for name, value in expected.items():  # weights and running statistics, bit by bit
         assert torch.equal(found[name], value), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frozen_statistics_stay_whatever_is_computed_twice(kind):
+    expected, expected_losses = after_two_steps(kind, "post", frozenset(), frozen=True)
+    names = frozenset(NAMES)
+    found, losses = after_two_steps(kind, "post", names, frozen=True)
+    assert losses == expected_losses
+    untrained = cascade().state_dict()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+        if "running_" in name or "num_batches" in name:
+            assert torch.equal(value, untrained[name]), name
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -83,12 +83,12 @@ def test_the_keys_lead_through_the_places_the_worst_first(viewer, widget, store)
 
 
 def test_what_is_left_is_told_beside_what_is_labelled(viewer, widget, store):
-    assert "of what is labelled" not in widget.state.text()  # that is nothing
+    assert "with a label" not in widget.state.text()  # there is none
     store.write((0, 0, 0), np.ones((10, 10, 10), np.uint8))
     store.begin_run("new", {})
     press(viewer, "N")
     wrong = 64 * (200 + 100) / 255
-    assert f"{wrong / 1000:.1%} of what is labelled" in widget.state.text()
+    assert f"as many as {wrong / 1000:.1%} of those with" in widget.state.text()
 
 
 def test_what_was_marked_by_mistake_is_gone_back_to(viewer, widget, store):

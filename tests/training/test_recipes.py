@@ -94,20 +94,34 @@ def test_the_published_recipe_trains_on_raw_values_and_keeps_running_statistics(
     torch.testing.assert_close(weights[0], expected)
 
 
-def test_weights_of_balanced_patches_are_those_of_all_voxels(tmp_path, monkeypatch):
-    weights = []
+@pytest.fixture
+def losses(monkeypatch):
+    """Return how the loss is asked for, step by step."""
+    asked = []
     forward = Stage1Objective.forward
 
     def recorded(self, image, labels, offsets):
-        weights.append(self._loss.keywords["weights"])
+        asked.append(self._loss.keywords)
         return forward(self, image, labels, offsets)
 
     monkeypatch.setattr(Stage1Objective, "forward", recorded)
+    return asked
+
+
+def test_weights_of_balanced_patches_are_those_of_all_voxels(tmp_path, losses):
     config = STAGE1.model_copy(update={"cross_entropy": "weighted", "stage1_steps": 1})
     run([ball()], tmp_path, config)
     labels = ball()[1].read(0, 40)
     expected = class_weights(np.bincount(labels.ravel()))
-    torch.testing.assert_close(weights[0], expected)
+    torch.testing.assert_close(losses[0]["weights"], expected)
+
+
+@pytest.mark.parametrize("cross_entropy", ["plain", "weighted"])
+@pytest.mark.parametrize("dice", [True, False])
+def test_dice_is_learned_from_if_it_is_asked_for(tmp_path, losses, cross_entropy, dice):
+    update = {"cross_entropy": cross_entropy, "dice": dice, "stage1_steps": 1}
+    run([ball()], tmp_path, STAGE1.model_copy(update=update))
+    assert losses[0]["dice"] is dice
 
 
 def test_labels_without_a_scan_train_as_well_as_with_one(tmp_path):

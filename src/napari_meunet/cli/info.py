@@ -123,7 +123,7 @@ def _lines_of_training(record: TrainingRecord) -> list[str]:
     others = [
         f"{name} {value}"
         for name, value in record.config.items()
-        if value != usual.get(name) and name != "seed"
+        if value != usual.get(name, value) and name != "seed"
     ]
     took = [] if record.seconds is None else [time_in_words(record.seconds)]
     versions = [f"{name} {value}" for name, value in record.versions.items()]

@@ -267,8 +267,9 @@ CHOICES = {
     ),
     "statistics": (
         ("measured", "running", "frozen"),
-        "of grey values and features: measured anew at the end of a stage; averages "
-        "while it learns; or, for learning a little further, those of --initial",
+        "what features are normalised by: measured takes their statistics anew at the "
+        "end of a stage; running takes averages of them while it learns; frozen takes "
+        "those of --initial, which it needs, from the first step on",
     ),
     "augmentation": (
         ("full", "affine"),

@@ -103,7 +103,8 @@ def train(
     ------
     MeUNetError
         If there is nothing to train on, labels or `initial` do not fit, a stage
-        would stay random, or the loss is no longer finite.
+        would stay random, statistics are to be frozen that nobody has measured, or the
+        loss is no longer finite.
     """
     require_trainable(card.network, config, initial, n_pairs=len(pairs))
     require_images(pairs, config, card, initial)

@@ -229,7 +229,7 @@ def progress_in_words(review: "Review") -> str:
     n_seen = int(np.count_nonzero(review.doubtful & seen))
     left = float(wrong[~seen].sum())
     share = 1 - left / wrong.sum() if wrong.any() else 1.0
-    of_all = f", {left / review.n_labelled:.1%} of what is labelled"
+    beside = f", as many as {left / review.n_labelled:.1%} of those with a label"
     judged = (
         f"This goes by {review.calibration.n_scans} other scans."
         if review.calibration
@@ -238,5 +238,5 @@ def progress_in_words(review: "Review") -> str:
     return (
         f"{n_seen:,} of {n_places:,} places reviewed, with {share:.0%} of the voxels "
         f"that may be expected to be wrong; about {left:,.0f} are left"
-        f"{of_all if review.n_labelled else ''}. {judged}"
+        f"{beside if review.n_labelled else ''}. {judged}"
     )

@@ -114,8 +114,7 @@ class Fit:
     ) -> Steps:
         """Fit one objective, from the step where it stopped.
 
-        If it `takes_over`, stage 2 begins with what stage 1 gives. The BatchNorm
-        statistics are measured at the end.
+        If it `takes_over`, stage 2 begins with what stage 1 gives.
         """
         if phase != self._state.phase:
             self._state.begin(phase)
@@ -300,7 +299,7 @@ class Fit:
         return predict
 
     def _averaged(self, stepper: Stepper, n_steps: int) -> Any:
-        """Return the averaged objective with statistics of its own."""
+        """Return the averaged objective, with statistics of its own if so asked."""
         averaged: Any = stepper.average.module
         if self._config.statistics == "measured":
             steps = range(n_steps, n_steps + INTERIM_STEPS)

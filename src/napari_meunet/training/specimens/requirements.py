@@ -24,8 +24,8 @@ def require_trainable(
     Raises
     ------
     MeUNetError
-        If there is nothing to train on, `initial` has another network, or a stage
-        or its statistics would stay as they are at random.
+        If there is nothing to train on, `initial` has another network, a stage would
+        stay random, or statistics would be frozen that nobody has measured.
     """
     if not n_pairs:
         raise MeUNetError("training needs at least one scan with labels, got none")
