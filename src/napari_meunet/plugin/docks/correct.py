@@ -229,7 +229,8 @@ def progress_in_words(review: "Review") -> str:
     n_seen = int(np.count_nonzero(review.doubtful & seen))
     left = float(wrong[~seen].sum())
     share = 1 - left / wrong.sum() if wrong.any() else 1.0
-    beside = f", as many as {left / review.n_labelled:.1%} of those with a label"
+    n = review.n_labelled
+    beside = f", as many as {left / n:.1%} of those with a label" if n else ""
     judged = (
         f"This goes by {review.calibration.n_scans} other scans."
         if review.calibration
@@ -238,5 +239,5 @@ def progress_in_words(review: "Review") -> str:
     return (
         f"{n_seen:,} of {n_places:,} places reviewed, with {share:.0%} of the voxels "
         f"that may be expected to be wrong; about {left:,.0f} are left"
-        f"{beside if review.n_labelled else ''}. {judged}"
+        f"{beside}. {judged}"
     )
