@@ -11,7 +11,7 @@ from napari.utils.key_bindings import coerce_keybinding
 from napari_meunet.labels.box import box_at
 from napari_meunet.labels.journal.history import Stroke
 from napari_meunet.labels.reviewed import Reviewed
-from napari_meunet.plugin.docks.correct import CorrectWidget
+from napari_meunet.plugin.docks.correct import CorrectWidget, progress_in_words
 from napari_meunet.plugin.layers import labels_layer
 from napari_meunet.plugin.widgets.history_list import words
 
@@ -82,13 +82,12 @@ def test_the_keys_lead_through_the_places_the_worst_first(viewer, widget, store)
     ]
 
 
-def test_what_is_left_is_told_beside_what_is_labelled(viewer, widget, store):
-    assert "with a label" not in widget.state.text()  # there is none
+def test_what_is_left_is_told_beside_what_is_labelled(store):
+    assert "with a label" not in progress_in_words(store.review())  # there is none
     store.write((0, 0, 0), np.ones((10, 10, 10), np.uint8))
-    store.begin_run("new", {})
-    press(viewer, "N")
     wrong = 64 * (200 + 100) / 255
-    assert f"as many as {wrong / 1000:.1%} of those with" in widget.state.text()
+    expected = f"as many as {wrong / 1000:.1%} of those with a label."
+    assert expected in progress_in_words(store.review())
 
 
 def test_what_was_marked_by_mistake_is_gone_back_to(viewer, widget, store):
