@@ -66,7 +66,7 @@ def arguments() -> argparse.Namespace:
         "--after",
         nargs="+",
         type=float,
-        default=[0.01, 0.05, 0.1, 0.2],
+        default=[0.01, 0.025, 0.05, 0.1],
         help="fractions of the queue after which there is a lesson",
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
