@@ -18,18 +18,25 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
 from napari_meunet.config import TrainingConfig
+from napari_meunet.labels.reviewed import PLACE_EDGE
 from napari_meunet.plugin.docks.training_options import LENGTHS, STAGES
 from napari_meunet.plugin.sample import FOLDER, SEED, SHAPE
 from napari_meunet.training.phantoms.phantom import make_phantom
 
 PLUGIN = "napari-meunet"
 
+PLACES = 10
+"""Set right before the model learns from them."""
+
 
 def main(folder: Path) -> None:
-    """Write ``segment.png``, ``correct.png`` and ``train.png`` into a folder."""
+    """Write the pictures into a folder."""
     with window() as viewer:
         picture_segment(viewer, folder / "segment.png")
-        picture_correct(viewer, folder / "correct.png")
+        _, correct = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct")
+        picture_correct(viewer, correct, folder / "correct.png")
+        picture_across(viewer, correct, folder / "across.png")
+        picture_try(viewer, correct, folder / "try.png")
     with window() as viewer:
         picture_train(viewer, folder / "train.png")
 
@@ -59,9 +66,8 @@ def picture_segment(viewer: napari.Viewer, path: Path) -> None:
     viewer.window.remove_dock_widget(segment)
 
 
-def picture_correct(viewer: napari.Viewer, path: Path) -> None:
+def picture_correct(viewer: napari.Viewer, correct: QWidget, path: Path) -> None:
     """Review two places, and paint in the third."""
-    _, correct = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct")
     labels = viewer.layers[-1]
     labels.mode, labels.selected_label, labels.brush_size = "paint", 1, 5
     correct.next.click()
@@ -69,6 +75,33 @@ def picture_correct(viewer: napari.Viewer, path: Path) -> None:
         paint_beside(viewer, labels)
         correct.reviewed.click()
     paint_beside(viewer, labels)
+    shoot(viewer, path)
+
+
+def picture_across(viewer: napari.Viewer, correct: QWidget, path: Path) -> None:
+    """Show the planes across beside the next place."""
+    correct.across.setChecked(True)
+    correct.next.click()
+    QTest.qWait(1000)
+    correct.ensureWidgetVisible(correct.across)
+    shoot(viewer, path)
+    correct.across.setChecked(False)
+
+
+def picture_try(viewer: napari.Viewer, correct: QWidget, path: Path) -> None:
+    """Set places right, let the model learn from them, and try it at the next one."""
+    truth, labels = make_phantom(SHAPE, SEED).labels, viewer.layers[-1]
+    for _ in range(PLACES):
+        z, y, x = (PLACE_EDGE * (i // PLACE_EDGE) for i in middle(viewer, labels))
+        place = np.s_[z : z + PLACE_EDGE, y : y + PLACE_EDGE, x : x + PLACE_EDGE]
+        labels.data[place] = truth[place]
+        correct.reviewed.click()
+    model = correct.model
+    model.learn.click()
+    wait_until(lambda: "were wrong before" in model.result.text())
+    model.trial.try_it.click()
+    wait_until(model.trial.choices.isVisible)
+    correct.ensureWidgetVisible(model.result)
     shoot(viewer, path)
 
 
@@ -113,11 +146,17 @@ def spread(planes: NDArray[np.intp]) -> list[int]:
 
 def paint_beside(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:
     """Drag the brush through the middle of the view."""
-    z = round(labels.world_to_data(viewer.dims.point)[0])
-    _, y, x = labels.world_to_data(viewer.camera.center)
+    z, y, x = middle(viewer, labels)
     with labels.block_history():
         for step in range(6):
-            labels.paint((z, round(y) + step, round(x)), labels.selected_label)
+            labels.paint((z, y + step, x), labels.selected_label)
+
+
+def middle(viewer: napari.Viewer, labels: napari.layers.Labels) -> tuple[int, ...]:
+    """Return the voxel in the middle of the view."""
+    z = labels.world_to_data(viewer.dims.point)[0]
+    _, y, x = labels.world_to_data(viewer.camera.center)
+    return round(z), round(y), round(x)
 
 
 def shoot(viewer: napari.Viewer, path: Path) -> None:
