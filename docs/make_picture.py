@@ -101,6 +101,7 @@ def picture_try(viewer: napari.Viewer, correct: QWidget, path: Path) -> None:
     wait_until(lambda: "were wrong before" in model.result.text())
     model.trial.try_it.click()
     wait_until(model.trial.choices.isVisible)
+    QTest.qWait(1000)
     correct.ensureWidgetVisible(model.result)
     shoot(viewer, path)
 
