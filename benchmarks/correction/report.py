@@ -16,14 +16,29 @@ WAYS = {
     "lessons": "the queue, and a model that learns",
 }
 
+SETTING = ("shape", "model", "steps", "after")
+"""What must be the same of results that stand in one table."""
+
 COLORS = {"planes": "#999999", "places": "#0072b2", "lessons": "#d55e00"}
 """Of B. Wong, "Points of view: Color blindness", Nature Methods 8, 441 (2011), and a
 grey."""
 
 
 def write_report(results: Path, machine: Mapping[str, object]) -> None:
-    """Write ``table.md`` and ``figure.png`` into the folder of the results."""
+    """Write ``table.md`` and ``figure.png`` into the folder of the results.
+
+    Raises
+    ------
+    ValueError
+        If not all results are of one setting.
+    """
     found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+    settings = {json.dumps([result[name] for name in SETTING]) for result in found}
+    if len(settings) != 1:
+        raise ValueError(
+            f"results must be of one setting to be compared, got {len(settings)} in "
+            f"{results}; remove the older ones"
+        )
     (results / "table.md").write_text(table(found, machine))
     figure_of(found).savefig(results / "figure.png", dpi=100)
 

@@ -50,7 +50,7 @@ BATCH = 2
 
 REPLAYED = 0.6
 """Confidence from which labels of the model are learned from, beside those of a person.
-0.95 leaves out most surfaces, which are then free to move: see
+From 0.8 on, more surfaces are left out, and free to move: the model then forgets, see
 benchmarks/correction."""
 
 SURE = 0.95

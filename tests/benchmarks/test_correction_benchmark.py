@@ -92,6 +92,7 @@ def test_the_table_sets_the_ways_beside_plane_by_plane(tmp_path):
         "shape": SHAPE,
         "model": "a model",
         "steps": 150,
+        "after": [0.05],
         "dice_at_first": 0.8,
         "planes": way(2000),
         "places": way(1900),
@@ -105,3 +106,6 @@ def test_the_table_sets_the_ways_beside_plane_by_plane(tmp_path):
     assert "and a model that learns | 0.800 | 0.971 | 700 | 0.35 | 9,000 |" in text
     assert "| 5 | 4,000 | 250 | yes | 0.800 | 0.900 |" in text
     assert (tmp_path / "figure.png").stat().st_size > 1000
+    (tmp_path / "6.json").write_text(json.dumps(result | {"seed": 6, "steps": 300}))
+    with pytest.raises(ValueError, match="must be of one setting to be compared, got"):
+        write_report(tmp_path, {})
