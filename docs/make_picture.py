@@ -25,6 +25,9 @@ from napari_meunet.training.phantoms.phantom import make_phantom
 
 PLUGIN = "napari-meunet"
 
+LABELS = "synthetic-fly labels"
+"""Their layer."""
+
 PLACES = 10
 """Set right before the model learns from them."""
 
@@ -68,7 +71,7 @@ def picture_segment(viewer: napari.Viewer, path: Path) -> None:
 
 def picture_correct(viewer: napari.Viewer, correct: QWidget, path: Path) -> None:
     """Review two places, and paint in the third."""
-    labels = viewer.layers[-1]
+    labels = viewer.layers[LABELS]
     labels.mode, labels.selected_label, labels.brush_size = "paint", 1, 5
     correct.next.click()
     for _ in range(2):
@@ -90,7 +93,7 @@ def picture_across(viewer: napari.Viewer, correct: QWidget, path: Path) -> None:
 
 def picture_try(viewer: napari.Viewer, correct: QWidget, path: Path) -> None:
     """Set places right, let the model learn from them, and try it at the next one."""
-    truth, labels = make_phantom(SHAPE, SEED).labels, viewer.layers[-1]
+    truth, labels = make_phantom(SHAPE, SEED).labels, viewer.layers[LABELS]
     for _ in range(PLACES):
         z, y, x = (PLACE_EDGE * (i // PLACE_EDGE) for i in middle(viewer, labels))
         place = np.s_[z : z + PLACE_EDGE, y : y + PLACE_EDGE, x : x + PLACE_EDGE]
@@ -102,7 +105,7 @@ def picture_try(viewer: napari.Viewer, correct: QWidget, path: Path) -> None:
     model.trial.try_it.click()
     wait_until(model.trial.choices.isVisible)
     QTest.qWait(1000)
-    correct.ensureWidgetVisible(model.result)
+    correct.ensureWidgetVisible(model.trial.choices)
     shoot(viewer, path)
 
 

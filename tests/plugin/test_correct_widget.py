@@ -111,6 +111,62 @@ def test_what_was_marked_by_mistake_is_gone_back_to(viewer, widget, store):
     assert "1 of 2 places" in widget.state.text()
 
 
+def test_a_plane_of_a_place_is_kept(viewer, widget, store, qtbot):
+    layer = viewer.layers[0]
+    layer.corner_pixels = np.array([[0, 0, 0], [63, 39, 69]])
+    press(viewer, "N")  # place (0, 1, 2), plane 10
+    press(viewer, "K")
+    (plane,) = np.unique(np.argwhere(store.corrected.read(whole(store)))[:, 0])
+    assert plane == 10
+    assert store.corrected.read(np.s_[10:11, 32:40, 64:70]).all()
+    assert np.count_nonzero(store.corrected.read(whole(store))) == 8 * 6
+    assert words(store.journal.history.done[-1]).endswith("kept 48 voxels, plane 10")
+    assert "48 voxels more of this plane are kept. 0 of 2 places" in said(widget)
+    press(viewer, "K")
+    assert "0 voxels more" in said(widget)
+    assert len(store.journal.history.done) == 1
+    qtbot.waitUntil(widget.undo.isEnabled)
+    widget.undo.click()
+    qtbot.waitUntil(lambda: not store.corrected.read(whole(store)).any())
+
+
+def test_beside_a_place_what_is_in_view_of_a_plane_is_kept(viewer, widget, store):
+    layer = viewer.layers[0]
+    layer.corner_pixels = np.array([[0, 5, 0], [63, 24, 49]])
+    press(viewer, "N")
+    viewer.dims.set_point(0, 50 * 3)
+    widget.keep.click()
+    kept = store.corrected.read(whole(store))
+    assert kept[50, 5:25, :50].all()
+    assert np.count_nonzero(kept) == 20 * 50
+
+
+def test_in_three_dimensions_no_plane_is_kept(viewer, widget, store):
+    viewer.dims.ndisplay = 3
+    press(viewer, "K")
+    assert "Show a plane" in widget.state.text()
+    assert not store.journal.history.done
+
+
+def said(widget):
+    return widget.state.text().replace("\u200b", "")
+
+
+def test_the_place_is_framed_until_there_is_none(viewer, widget):
+    press(viewer, "N")
+    layer, frame = viewer.layers
+    rim = frame.data_to_world(np.argwhere(np.asarray(frame.data)).min(axis=0))
+    assert layer.world_to_data(rim).round().astype(int).tolist() == [0, 32, 64]
+    assert widget.layer.layer is layer
+    for _ in range(2):
+        press(viewer, "R")
+    assert list(viewer.layers) == [layer]
+
+
+def whole(store):
+    return box_at((0, 0, 0), store.shape)
+
+
 def test_after_a_run_a_mark_leads_on_through_the_new_queue(viewer, widget, store):
     press(viewer, "N")
     store.begin_run("new", {})

@@ -14,6 +14,7 @@ PROPOSED: Mapping[str, str] = MappingProxyType(
         "next_place": "N",
         "place_before": "Shift-N",
         "reviewed": "R",
+        "keep_plane": "K",
         "apply_tool": "A",
         "interpolate": "I",
         "copy_before": "C",

@@ -8,16 +8,19 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.labels.box import intersection
+from napari_meunet.labels.tools.keep import Keep
 from napari_meunet.plugin.docks.across_box import AcrossBox
 from napari_meunet.plugin.docks.brush_box import BrushBox
 from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.docks.model_box import ModelBox
 from napari_meunet.plugin.docks.tools_box import ToolsBox
+from napari_meunet.plugin.frame import Frame
 from napari_meunet.plugin.keys import chosen_keys, in_words
 from napari_meunet.plugin.layers import writable_store_of
 from napari_meunet.plugin.tour import Tour
 from napari_meunet.plugin.undo import step
-from napari_meunet.plugin.view import fly_to
+from napari_meunet.plugin.view import Cut, fly_to, seen_box, shown_cut
 from napari_meunet.plugin.widgets.calibration_curve import CalibrationCurve
 from napari_meunet.plugin.widgets.fields.layer_choice import LayerChoice
 from napari_meunet.plugin.widgets.history_list import HistoryList
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     import napari
 
+    from napari_meunet.labels.box import Box
     from napari_meunet.labels.review import Review, ReviewItem
     from napari_meunet.labels.store import LabelStore
 
@@ -46,6 +50,7 @@ class CorrectWidget(Dock):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__(napari_viewer)
         self._tour: Tour | None = None
+        self._frame = Frame(napari_viewer)
         self._made_for: object = None
         self._n_changes = -1
         keys = chosen_keys()
@@ -56,6 +61,7 @@ class CorrectWidget(Dock):
             "next_place": self.go_on,
             "place_before": self.go_back,
             "reviewed": self.mark,
+            "keep_plane": self.keep_plane,
             **self.tools.acts,
         }
         self.bind_keys({keys[name]: act for name, act in acts.items()})
@@ -74,6 +80,11 @@ class CorrectWidget(Dock):
         )
         self.reviewed = QPushButton(f"Reviewed ({in_words(keys['reviewed'])})")
         self.reviewed.setToolTip("this place is right now; go to the next one")
+        self.keep = QPushButton(f"Keep this plane ({in_words(keys['keep_plane'])})")
+        self.keep.setToolTip(
+            "this plane of the place is right now: no run changes it, and a model "
+            "learns from it. A few planes of a place teach as much as all of them"
+        )
         self.image = LayerChoice(self._viewer, Image, "the scan that the labels are of")
         self.across = AcrossBox(self._viewer, self.layer, self.image)
         self.tools = ToolsBox(self._viewer, self.layer, self.image, keys)
@@ -94,7 +105,7 @@ class CorrectWidget(Dock):
         for box, parts, buttons in (
             (
                 places,
-                (self.state, self.calibration),
+                (self.keep, self.state, self.calibration),
                 (self.back, self.next, self.reviewed),
             ),
             (done, (self.history,), (self.undo, self.redo)),
@@ -114,10 +125,12 @@ class CorrectWidget(Dock):
         self.next.clicked.connect(self.go_on)
         self.back.clicked.connect(self.go_back)
         self.reviewed.clicked.connect(self.mark)
+        self.keep.clicked.connect(self.keep_plane)
         self.undo.clicked.connect(lambda: self._step(1))
         self.redo.clicked.connect(lambda: self._step(-1))
         self.history.chosen.connect(self._step)
         self.closed.connect(self.brush.release)
+        self.closed.connect(self._frame.hide)
         self._clock = QTimer(self)
         self._clock.timeout.connect(self._refresh_history)
         self._clock.timeout.connect(self.tools.name_label)
@@ -132,6 +145,7 @@ class CorrectWidget(Dock):
 
     def _take_layer(self) -> None:
         self._tour, self._made_for, self._n_changes = None, None, -1
+        self._frame.hide()
         self._look_again()
         self._refresh_history()
         self.tools.take_layer()
@@ -161,6 +175,32 @@ class CorrectWidget(Dock):
         self._look_again()
         self._go(Tour.go_back)
 
+    def keep_plane(self) -> None:
+        """Let the plane of the place count as a person's, as it is now."""
+        layer, store = self.layer.layer, self._store
+        if store is None or not layer.editable:  # a tool is at work
+            return
+        cut = shown_cut(self._viewer, layer)
+        if cut is None:
+            self.state.warn("Show a plane of the labels in 2-D first.")
+            return
+        part = self._looked_at(cut)
+        n_new = np.count_nonzero(~store.corrected.read(part))
+        try:
+            for _ in store.use(Keep(), part):
+                pass
+        except MeUNetError as error:
+            self.state.warn(str(error))
+        else:
+            self._say(f"{n_new:,} voxels more of this plane are kept. ")
+
+    def _looked_at(self, cut: Cut) -> "Box":
+        """Return what is in view of a plane: of the place, if that is there at all."""
+        seen, tour = cut.of(seen_box(self.layer.layer, cut)), self._tour
+        if tour is None or tour.current is None:
+            return seen
+        return intersection(tour.review.item(tour.current).box, seen) or seen
+
     def _go(self, step: "Callable[[Tour], ReviewItem | None]") -> None:
         if self._tour is None:
             return
@@ -169,8 +209,11 @@ class CorrectWidget(Dock):
         except MeUNetError as error:
             self.state.warn(str(error))
             return
-        if item is not None:
+        if item is None:
+            self._frame.hide()
+        else:
             fly_to(self._viewer, self.layer.layer, item)
+            self._frame.show(self.layer.layer, item.box)
             self.across.fly_to(item.center)
         self._say()
 
@@ -184,19 +227,20 @@ class CorrectWidget(Dock):
             self._made_for = run
         self._say()
 
-    def _say(self) -> None:
+    def _say(self, first: str = "") -> None:
         tour = self._tour
         review = tour.review if tour else None
         self.calibration.show_calibration(review.calibration if review else None)
+        self.keep.setEnabled(self._store is not None)
         self.next.setEnabled(review is not None and len(review.queue) > 0)
         self.back.setEnabled(tour is not None and tour.can_go_back)
         self.reviewed.setEnabled(tour is not None and tour.current is not None)
         if self._store is None:
             self.state.say("Add labels first: run Segment, or open a labels folder.")
         elif review is None:
-            self.state.say("No model has said how sure it is of these labels.")
+            self.state.say(f"{first}No model has said how sure it is of these labels.")
         else:
-            self.state.say(progress_in_words(review))
+            self.state.say(f"{first}{progress_in_words(review)}")
 
     # what was done
 

@@ -14,7 +14,7 @@ MOST = 100
 ROWS = 8
 """That are seen at once, about."""
 
-TOOLS = {"paint": "painted", "model": "the model wrote over"}
+TOOLS = {"paint": "painted", "keep": "kept", "model": "the model wrote over"}
 """Tools of the journal, for people; others by their names."""
 
 _ORDINAL = Qt.ItemDataRole.UserRole

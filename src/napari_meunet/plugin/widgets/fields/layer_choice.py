@@ -6,6 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_meunet.plugin.doubt import is_doubt
+from napari_meunet.plugin.frame import is_frame
 from napari_meunet.plugin.overviews import is_overview
 from napari_meunet.plugin.trial import is_tried
 
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
+AIDS = (is_doubt, is_overview, is_tried, is_frame)
+"""Tell which layers are nothing to work on."""
+
+
 class LayerChoice(QComboBox):
     """Lists the layers of one kind, the newest chosen until a person chooses.
 
-    What shows the doubt about labels, stands in for them, or was tried is not among
-    them.
+    What shows the doubt about labels, stands in for them, was tried, or frames a place
+    is not among them.
 
     Parameters
     ----------
@@ -65,8 +70,7 @@ class LayerChoice(QComboBox):
         layers = [
             layer
             for layer in self._viewer.layers
-            if isinstance(layer, self._kind)
-            and not (is_doubt(layer) or is_overview(layer) or is_tried(layer))
+            if isinstance(layer, self._kind) and not any(aids(layer) for aids in AIDS)
         ]
         new = [layer for layer in layers if layer not in listed]
         self._listed = layers
