@@ -53,8 +53,10 @@ REPLAYED = 0.6
 From 0.8 on, more surfaces are left out, and free to move: the model then forgets, see
 benchmarks/correction."""
 
-SURE = 0.95
-"""Confidence from which they count where two models are compared."""
+SURE = 0.995
+"""Confidence from which they count where two models are compared. From 0.95 on, so much
+of what a model had missed counted as right that one with half as many wrong voxels was
+refused: see benchmarks/correction."""
 
 CLEARLY = 0.95
 """Of the voxels that were wrong before, at most so many may be wrong now. One that had
@@ -153,10 +155,10 @@ def learn(
     It learns from the voxels that a person set and from the places that they reviewed;
     from what the model has said of the rest without much doubt, so that it does not
     forget; and from `replay`. A quarter of the scan is held out, cell by cell: there
-    both models label what a person vouches for, and only if clearly fewer voxels are
-    wrong than before is the new one written. What the model was sure of counts there,
-    too: else a model that is different everywhere would win, as corrections lie where
-    the first one was wrong.
+    both models label some cells that a person vouches for something in, and some where
+    nobody has looked; only if clearly fewer voxels are wrong than before is the new one
+    written. What the model had next to no doubt of counts as right: else a model would
+    win that has unlearned the rest, as corrections lie where the first one was wrong.
 
     Parameters
     ----------

@@ -33,10 +33,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "learn",
         help="let a model learn from what was corrected in a scan",
         description="Train a model further on the voxels that a person has corrected "
-        "and the places they have reviewed. A quarter of them is held out, and only if "
-        "clearly fewer of their voxels are wrong is the new model written; else "
-        "the exit code is 1. An interrupted training goes on when the same command is "
-        "given again.",
+        "or kept and the places they have reviewed. A quarter of the scan is held out, "
+        "and only if clearly fewer of its voxels are wrong is the new model written; "
+        "else the exit code is 1. An interrupted training goes on when the same "
+        "command is given again.",
     )
     add_volume(parser)
     parser.add_argument(

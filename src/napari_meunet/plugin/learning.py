@@ -85,8 +85,8 @@ def outcome_in_words(outcome: "Outcome", output: Path) -> str:
     )
     if not outcome.is_better:
         return (
-            f"{figures} That is no better, so the new model was not kept. Correct or "
-            "review more places, and try again."
+            f"{figures} That is no better, so the new model was not kept. Set "
+            "right and keep a few planes of more places, and try again."
         )
     return (
         f"{figures} The new model is {output.name}, beside the scan: choose it in the "

@@ -96,6 +96,22 @@ def test_some_cells_are_held_out_and_the_rest_learned_from(store):
     np.testing.assert_array_equal(known(store, cells), known(store) & in_cells(cells))
 
 
+def test_cells_with_doubts_that_nobody_has_looked_at_are_measured_too(store):
+    correct(store, np.s_[:2, :2, :2])
+    correct(store, np.s_[64:66, 64:66, 64:66])
+    _, before = Vouched(store).split(seed=4)
+    confidence = np.full((18, 25, 35), 255, np.uint8)
+    confidence[:, :, 16:] = 200  # of cells 1 and 2 along x
+    store.write_confidence((0, 0, 0), confidence)
+    cells, boxes = Vouched(store).split(seed=4)
+    assert boxes[: len(before)] == before
+    found = {tuple(part.start // CELL_EDGE for part in box) for box in boxes}
+    held = ~cells & Vouched(store).cells()
+    held[:, :, 1:] |= ~cells[:, :, 1:]
+    assert found == set(map(tuple, np.argwhere(held).tolist()))
+    assert len(found) == len(boxes) > len(before)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_no_cell_that_was_learned_from_is_held_out_later(store, seed):
     learned = np.zeros_like(ALL)

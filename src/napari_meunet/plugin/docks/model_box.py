@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from napari_meunet.learning import Outcome
 
 ABOUT = (
-    "The model learns from what you have corrected and reviewed, and is kept only if "
-    "it is then better on a quarter of that, which it is not shown."
+    "The model learns from what you have corrected, kept and reviewed; a few planes of "
+    "many places teach it most. It stays only if it is then better on a quarter of the "
+    "scan, which it is not shown."
 )
 
 

@@ -17,6 +17,7 @@ from napari_meunet.labels.box import (
     indexed_box,
     spread,
 )
+from napari_meunet.labels.review import expected_wrong, wrong_by_doubt
 from napari_meunet.labels.reviewed import PLACE_EDGE
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.labels.tiff import LabelMap
@@ -31,8 +32,9 @@ HELD_OUT = 1 / 4
 """Of all cells, chosen by chance, whatever a person vouches for in them: none that was
 learned from once is held out later."""
 
-MOST_MEASURED = 8
-"""Cells of those held out; each is labelled twice to compare two models."""
+MOST_MEASURED = 6
+"""Cells of those held out, with something vouched for and without, so many of each;
+each is labelled twice to compare two models."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,20 +58,27 @@ class Vouched:
     def cells(self) -> NDArray[np.bool]:
         """Return which cells of `CELL_EDGE` voxels hold something vouched for."""
         cells = self.store.corrected.cubes(CELL_EDGE)
-        for place in np.argwhere(self.store.reviewed.places) * PLACE_EDGE // CELL_EDGE:
-            cells[tuple(place)] = True
+        cells[_cells_of(self.store.reviewed.places)] = True
+        return cells
+
+    def _doubtful(self) -> NDArray[np.bool]:
+        """Return in which cells the model has doubts: that is where surfaces are."""
+        cells = np.zeros([-(-n // CELL_EDGE) for n in self.shape], bool)
+        if self.store.confidence is not None:
+            wrong = expected_wrong(self.store.confidence, wrong_by_doubt(None))
+            cells[_cells_of(wrong >= 1)] = True
         return cells
 
     def split(self, seed: int) -> tuple[NDArray[np.bool], list[Box]]:
-        """Return the cells to learn from, and the voxels of others to measure on.
+        """Return the cells to learn from, and others to measure on.
 
         Returns
         -------
         cells
             Bool ``(z, y, x)``; in some of them there is something vouched for.
         boxes
-            Cells with something vouched for that are held out, at most
-            `MOST_MEASURED`.
+            Cells that are held out: with something vouched for, and where the model
+            has doubts and nobody has looked; by chance `MOST_MEASURED` of each.
 
         Raises
         ------
@@ -87,9 +96,12 @@ class Vouched:
                 f" apart from them to measure on, in two cubes of {CELL_EDGE} voxels or"
                 f" more, got {np.count_nonzero(cells)}; correct a few more places"
             )
-        starts = np.argwhere(cells & held)
-        order = np.argsort(chance[cells & held])[:MOST_MEASURED]
-        return ~held, [self._cell(*start) for start in starts[order].tolist()]
+        boxes: list[Box] = []
+        for kind in (cells & held, self._doubtful() & held & ~cells):
+            order = np.argsort(chance[kind])[:MOST_MEASURED]
+            starts = np.argwhere(kind)[order].tolist()
+            boxes.extend(self._cell(*start) for start in starts)
+        return ~held, boxes
 
     def _cell(self, z: int, y: int, x: int) -> Box:
         """Return the voxels of a cell."""
@@ -127,6 +139,13 @@ class Vouched:
         return Volume.from_array(
             _VouchedPlanes(self, counted, confidence, sure or 0), self.store.spacing
         )
+
+
+def _cells_of(places: NDArray[np.bool]) -> tuple[NDArray[np.intp], ...]:
+    """Return the indices of the cells that some places lie in."""
+    z, y, x = np.nonzero(places)
+    n = CELL_EDGE // PLACE_EDGE
+    return z // n, y // n, x // n
 
 
 @dataclass(frozen=True, eq=False)
