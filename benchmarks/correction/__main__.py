@@ -62,12 +62,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--model", default=BUNDLED)
     parser.add_argument("--steps", type=int, default=STEPS, help="of a lesson")
+    parser.add_argument("--lessons", type=int, default=2)
     parser.add_argument(
-        "--after",
-        nargs="+",
+        "--share",
         type=float,
-        default=[0.01, 0.025, 0.05, 0.1],
-        help="fractions of the queue after which there is a lesson",
+        default=0.05,
+        help="fraction of the queue that is looked at before each lesson",
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
@@ -83,7 +83,8 @@ def measure(seed: int, options: argparse.Namespace) -> dict:
         "shape": list(options.shape),
         "model": options.model,
         "steps": options.steps,
-        "after": options.after,
+        "lessons_asked": options.lessons,
+        "share": options.share,
     }
     for way in WAYS:
         start = time.monotonic()
@@ -101,9 +102,15 @@ def measure(seed: int, options: argparse.Namespace) -> dict:
                 elif way == "places":
                     steps = through_places(desk)
                 else:
-                    how = {"n_steps": options.steps, "seed": seed}
-                    after = tuple(options.after)
-                    steps = with_lessons(desk, checkpoint, model, after=after, **how)
+                    steps = with_lessons(
+                        desk,
+                        checkpoint,
+                        model,
+                        n_lessons=options.lessons,
+                        share=options.share,
+                        n_steps=options.steps,
+                        seed=seed,
+                    )
                 found[way] = course_of(steps)
         found[way]["seconds"] = round(time.monotonic() - start, 1)
     return found

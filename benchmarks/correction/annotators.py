@@ -1,5 +1,6 @@
 """Simulated people, who know the truth and set every wrong voxel that they look at."""
 
+import itertools
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.inference.segment import segment
 from napari_meunet.labels.box import Box, box_at
-from napari_meunet.labels.review import Review
+from napari_meunet.labels.review import Review, ReviewItem
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.labels.tools.keep import Keep
 from napari_meunet.learning import learn, learning_config
 from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.progress import returned
@@ -22,6 +24,10 @@ from napari_meunet.volume.volume import Volume
 
 TARGET = 0.97
 """Mean Dice of the classes at which a person is content."""
+
+APART = 8
+"""Planes from one that a person looks at to the next one, where they do not look at all
+of a place."""
 
 
 @dataclass
@@ -98,10 +104,16 @@ class Desk:
         self._corrected += int(np.count_nonzero(self.store.labels[box] != right))
         self._labels[box] = right
 
+    def keep(self, box: Box) -> None:
+        """Set every wrong voxel of a box, and vouch for all of it."""
+        self.look_at(box)
+        for _ in self.store.use(Keep(), box):
+            pass
+
     def dice_of_the_rest(self) -> float:
-        """Return the mean Dice of the places that nobody has reviewed."""
+        """Return the mean Dice of what nobody vouches for."""
         whole = box_at((0, 0, 0), self.store.shape)
-        seen = self.store.reviewed.read(whole)
+        seen = self.store.reviewed.read(whole) | self.store.corrected.read(whole)
         rest = np.where(seen, np.uint8(IGNORE), self._truth)
         return mean_dice(self.store.labels, rest)
 
@@ -120,16 +132,35 @@ def through_planes(desk: Desk) -> Iterator[Effort]:
         yield desk.effort
 
 
-def through_places(desk: Desk, limit: int | None = None) -> Iterator[Effort]:
-    """Go through the places of the queue, the worst first; at most so many."""
-    for item in _items(desk.store.review(), limit):
+def through_places(desk: Desk) -> Iterator[Effort]:
+    """Go through all places of the queue, the worst first."""
+    for item in _items(desk.store.review()):
         desk.look_at(item.box)
         desk.store.reviewed.mark(item.index)
         yield desk.effort
 
 
-def _items(review: Review, limit: int | None) -> Iterator:
-    for z, y, x in review.queue[:limit].tolist():
+def through_samples(desk: Desk, n_places: int, first: int) -> Iterator[Effort]:
+    """Look at some planes of the first places of the queue, and keep these.
+
+    Parameters
+    ----------
+    desk
+        What to work on.
+    n_places
+        How many places.
+    first
+        Plane of a place to begin with, from 0; then every `APART` th.
+    """
+    for item in itertools.islice(_items(desk.store.review()), n_places):
+        z, y, x = item.box
+        for plane in range(z.start + first, z.stop, APART):
+            desk.keep((slice(plane, plane + 1), y, x))
+        yield desk.effort
+
+
+def _items(review: Review) -> Iterator[ReviewItem]:
+    for z, y, x in review.queue.tolist():
         yield review.item((z, y, x))
 
 
@@ -138,11 +169,12 @@ def with_lessons(
     checkpoint: Checkpoint,
     model: Path,
     *,
-    after: tuple[float, ...],
+    n_lessons: int,
+    share: float,
     n_steps: int,
     seed: int,
 ) -> Generator[Effort | Lesson, None, None]:
-    """Go through the queue, and let the model learn now and then.
+    """Teach the model by a few planes of places, then go through the queue.
 
     Parameters
     ----------
@@ -152,16 +184,19 @@ def with_lessons(
         The model that made the labels.
     model
         Where a new one goes.
-    after
-        Fractions of the places that were in the queue at first.
+    n_lessons
+        How often.
+    share
+        Fraction of the places, of those that were in the queue at first, that are
+        looked at before each lesson.
     n_steps, seed
         Of a lesson.
     """
-    n_places, done = len(desk.store.review().queue), 0
-    for fraction in after:
-        until = max(round(fraction * n_places), done)
-        yield from through_places(desk, until - done)
-        done = until
+    n_places = round(share * len(desk.store.review().queue))
+    for number in range(n_lessons):
+        # other planes each time: places may come again
+        first = APART // 2 * ((number + 1) % 2)
+        yield from through_samples(desk, n_places, first)
         lesson, checkpoint = _taught(desk, checkpoint, model, n_steps, seed)
         yield lesson
         yield desk.effort

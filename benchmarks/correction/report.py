@@ -16,7 +16,7 @@ WAYS = {
     "lessons": "the queue, and a model that learns",
 }
 
-SETTING = ("shape", "model", "steps", "after")
+SETTING = ("shape", "model", "steps", "lessons_asked", "share")
 """What must be the same of results that stand in one table."""
 
 COLORS = {"planes": "#999999", "places": "#0072b2", "lessons": "#d55e00"}
@@ -50,8 +50,9 @@ def table(found: Sequence[dict[str, Any]], machine: Mapping[str, object]) -> str
     return (
         f"Until the mean Dice is {TARGET}, or there is nothing left to look at. "
         f"Phantoms of {' x '.join(map(str, of['shape']))} voxels, the model "
-        f"{of['model']}, lessons of {of['steps']} steps.\n\n{_rows(_efforts(found))}"
-        "\n\nWhat lessons did for the places that nobody had looked at:\n\n"
+        f"{of['model']}, lessons of {of['steps']} steps, each after a few planes of "
+        f"{of['share']:.0%} of the places.\n\n{_rows(_efforts(found))}"
+        "\n\nWhat lessons did for what nobody had looked at:\n\n"
         f"{_rows(_lessons(found))}\n\n{facts}\n"
     )
 

@@ -12,6 +12,7 @@ from benchmarks.correction.annotators import (
     mean_dice,
     through_places,
     through_planes,
+    through_samples,
 )
 from benchmarks.correction.report import write_report
 from napari_meunet.labels.box import box_at
@@ -67,6 +68,19 @@ def test_both_ways_end_where_a_person_is_content(desk, truth):
     np.testing.assert_array_equal(np.argwhere(desk.store.reviewed.places), [[1, 0, 1]])
 
 
+def test_a_few_planes_of_the_first_places_are_kept(desk, truth):
+    first = mean_dice(desk.store.labels, truth)
+    efforts = course_of(through_samples(desk, 1, first=4))["efforts"]
+    assert [effort["looked_at"] for effort in efforts] == [4 * 32 * 32]
+    assert efforts[0]["corrected"] == 2 * 16 * 26  # planes 36 and 44; two are right
+    assert efforts[0]["dice"] > first
+    kept = desk.store.corrected.read(box_at((0, 0, 0), SHAPE))
+    expected = np.zeros(SHAPE, bool)
+    expected[36::8, :, 32:] = True
+    np.testing.assert_array_equal(kept, expected)
+    assert not desk.store.reviewed.places.any()
+
+
 def test_planes_are_looked_at_in_turn(desk):
     efforts = course_of(through_planes(desk))["efforts"]
     looked_at = [effort["looked_at"] for effort in efforts]
@@ -92,7 +106,8 @@ def test_the_table_sets_the_ways_beside_plane_by_plane(tmp_path):
         "shape": SHAPE,
         "model": "a model",
         "steps": 150,
-        "after": [0.05],
+        "lessons_asked": 1,
+        "share": 0.05,
         "dice_at_first": 0.8,
         "planes": way(2000),
         "places": way(1900),
