@@ -21,12 +21,13 @@ from napari_meunet.config import TrainingConfig
 from napari_meunet.labels.reviewed import PLACE_EDGE
 from napari_meunet.plugin.docks.training_options import LENGTHS, STAGES
 from napari_meunet.plugin.sample import FOLDER, SEED, SHAPE
+from napari_meunet.plugin.view import camera_of
 from napari_meunet.training.phantoms.phantom import make_phantom
 
 PLUGIN = "napari-meunet"
 
 LABELS = "synthetic-fly labels"
-"""Their layer."""
+"""The layer that the model makes of the sample."""
 
 PLACES = 10
 """Set right before the model learns from them."""
@@ -159,7 +160,7 @@ def paint_beside(viewer: napari.Viewer, labels: napari.layers.Labels) -> None:
 def middle(viewer: napari.Viewer, labels: napari.layers.Labels) -> tuple[int, ...]:
     """Return the voxel in the middle of the view."""
     z = labels.world_to_data(viewer.dims.point)[0]
-    _, y, x = labels.world_to_data(viewer.camera.center)
+    _, y, x = labels.world_to_data(camera_of(viewer).center)
     return round(z), round(y), round(x)
 
 

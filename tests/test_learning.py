@@ -102,7 +102,7 @@ def test_a_model_learns_what_a_person_has_corrected(scan, store, acquainted, tmp
     (name,) = outcome.after.dice
     assert outcome.after.dice[name] > 0.85
     card = read_card(output)
-    assert card.metrics[f"Dice {name}, held-out corrections"] == round(
+    assert card.metrics[f"Dice {name}, held-out cells"] == round(
         outcome.after.dice[name], 4
     )
     assert card.training[-1].config["joint_steps"] == 150

@@ -29,6 +29,9 @@ APART = 8
 """Planes from one that a person looks at to the next one, where they do not look at all
 of a place."""
 
+FIRST = (4, 0, 6, 2)
+"""The first of them, from lesson to lesson: places may come again."""
+
 
 @dataclass
 class Effort:
@@ -192,10 +195,8 @@ def with_lessons(
     n_steps, seed
         Of a lesson.
     """
-    n_places = round(share * len(desk.store.review().queue))
-    for number in range(n_lessons):
-        # other planes each time: places may come again
-        first = APART // 2 * ((number + 1) % 2)
+    n_places = max(1, round(share * len(desk.store.review().queue)))
+    for first in itertools.islice(itertools.cycle(FIRST), n_lessons):
         yield from through_samples(desk, n_places, first)
         lesson, checkpoint = _taught(desk, checkpoint, model, n_steps, seed)
         yield lesson

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ WAYS = {
 SETTING = ("shape", "model", "steps", "lessons_asked", "share")
 """What must be the same of results that stand in one table."""
 
+ACROSS = 3
+"""Panels of the figure in a row."""
+
 COLORS = {"planes": "#999999", "places": "#0072b2", "lessons": "#d55e00"}
 """Of B. Wong, "Points of view: Color blindness", Nature Methods 8, 441 (2011), and a
 grey."""
@@ -33,7 +37,7 @@ def write_report(results: Path, machine: Mapping[str, object]) -> None:
         If not all results are of one setting.
     """
     found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    settings = {json.dumps([result[name] for name in SETTING]) for result in found}
+    settings = {json.dumps([result.get(name) for name in SETTING]) for result in found}
     if len(settings) != 1:
         raise ValueError(
             f"results must be of one setting to be compared, got {len(settings)} in "
@@ -112,12 +116,17 @@ def _rows(lines: Iterator[tuple[str, ...]]) -> str:
 
 def figure_of(found: Sequence[dict[str, Any]]) -> Figure:
     """Return a panel for every phantom: the Dice over the voxels that were set."""
-    figure = Figure(figsize=(3.6 * len(found), 3.4), layout="constrained")
-    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    for panel, result in zip(panels, found, strict=True):
-        _draw(panel, result)
-    panels[0].set_ylabel("mean Dice of gut and ovary")
-    panels[0].legend(frameon=False, fontsize="small", loc="lower right")
+    n_rows = -(-len(found) // ACROSS)
+    figure = Figure(figsize=(3.6 * ACROSS, 3.2 * n_rows), layout="constrained")
+    grid = figure.subplots(n_rows, ACROSS, sharey=True, squeeze=False)
+    for panel, result in zip_longest(grid.ravel(), found):
+        if result is None:
+            panel.remove()
+        else:
+            _draw(panel, result)
+    for row in grid:
+        row[0].set_ylabel("mean Dice of gut and ovary")
+    grid[0, 0].legend(frameon=False, fontsize="small", loc="lower right")
     return figure
 
 

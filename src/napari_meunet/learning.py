@@ -65,13 +65,16 @@ CLEARLY = 0.95
 PATCH = 64
 """Edge of the patches in voxels."""
 
-MEASURED = "held-out corrections"
-"""Said of figures on cells of the scan whose corrections were not learned from."""
+MEASURED = "held-out cells"
+"""Said of figures on cells of the scan that were not learned from, by what a person
+vouches for and by what the model before was sure of."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How labels agree with what a person vouches for, in cells that were held out.
+    """How labels agree with what is known of cells that were held out.
+
+    That is what a person vouches for, and what the model before was sure of.
 
     Attributes
     ----------

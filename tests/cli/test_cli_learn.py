@@ -45,7 +45,7 @@ def test_the_model_that_made_the_labels_learns(scan, model, capsys, monkeypatch)
     assert learn(scan, *STEPS) == 0
     output = scan.with_name("fly-learned.safetensors")
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "held-out corrections"
+    assert printed[0] == "held-out cells"
     assert printed[1].startswith("  before  ")
     assert "voxels wrong; Dice" in printed[2]
     assert printed[3] == str(output)

@@ -13,6 +13,7 @@ from napari_meunet.labels.journal.history import Stroke
 from napari_meunet.labels.reviewed import Reviewed
 from napari_meunet.plugin.docks.correct import CorrectWidget, progress_in_words
 from napari_meunet.plugin.layers import labels_layer
+from napari_meunet.plugin.view import camera_of
 from napari_meunet.plugin.widgets.history_list import words
 
 SHAPE = (64, 40, 70)  # 2 x 2 x 3 places
@@ -55,7 +56,7 @@ def place(viewer):
     """Return the voxel in the middle of the view."""
     layer = viewer.layers[0]
     z = layer.world_to_data(viewer.dims.point)[0]
-    _, y, x = layer.world_to_data(viewer.camera.center)
+    _, y, x = layer.world_to_data(camera_of(viewer).center)
     return round(z), round(y), round(x)
 
 
@@ -121,19 +122,18 @@ def test_a_plane_of_a_place_is_kept(viewer, widget, store, qtbot):
     assert store.corrected.read(np.s_[10:11, 32:40, 64:70]).all()
     assert np.count_nonzero(store.corrected.read(whole(store))) == 8 * 6
     assert words(store.journal.history.done[-1]).endswith("kept 48 voxels, plane 10")
-    assert "48 voxels more of this plane are kept. 0 of 2 places" in said(widget)
+    kept = "This place: planes 0 to 31; 48 of its 1,536 voxels are yours"
+    assert said(widget) == f"{kept}, all of plane 10."
     press(viewer, "K")
-    assert "0 voxels more" in said(widget)
     assert len(store.journal.history.done) == 1
     qtbot.waitUntil(widget.undo.isEnabled)
     widget.undo.click()
-    qtbot.waitUntil(lambda: not store.corrected.read(whole(store)).any())
+    qtbot.waitUntil(lambda: said(widget).endswith("0 of its 1,536 voxels are yours."))
+    assert not store.corrected.read(whole(store)).any()
 
 
-def test_beside_a_place_what_is_in_view_of_a_plane_is_kept(viewer, widget, store):
-    layer = viewer.layers[0]
-    layer.corner_pixels = np.array([[0, 5, 0], [63, 24, 49]])
-    press(viewer, "N")
+def test_before_the_first_place_what_is_in_view_is_kept(viewer, widget, store):
+    viewer.layers[0].corner_pixels = np.array([[0, 5, 0], [63, 24, 49]])
     viewer.dims.set_point(0, 50 * 3)
     widget.keep.click()
     kept = store.corrected.read(whole(store))
@@ -141,18 +141,48 @@ def test_beside_a_place_what_is_in_view_of_a_plane_is_kept(viewer, widget, store
     assert np.count_nonzero(kept) == 20 * 50
 
 
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1)])
+def test_across_other_axes_a_plane_is_one_edit(viewer, widget, store, order):
+    viewer.dims.order = order
+    viewer.layers[0].corner_pixels = np.array([[0, 0, 0], [63, 39, 69]])
+    press(viewer, "N")
+    viewer.layers[0].corner_pixels = np.array([[0, 0, 0], [63, 39, 69]])
+    press(viewer, "K")
+    kept = store.corrected.read(whole(store))
+    n = (8, 6)[order[0] == 1] * 32
+    assert np.count_nonzero(kept) == np.count_nonzero(kept[:32, 32:, 64:]) == n
+    (stroke,) = store.journal.history.done
+    assert len(stroke.places) == 1
+
+
+def test_a_plane_beside_the_place_is_not_kept(viewer, widget, store):
+    press(viewer, "N")
+    viewer.dims.set_point(0, 50 * 3)
+    press(viewer, "K")
+    assert "Show a plane of the labels in the place" in said(widget)
+    assert not store.journal.history.done
+
+
+def test_while_a_tool_works_no_plane_is_kept(viewer, widget, store):
+    press(viewer, "N")
+    viewer.layers[0].editable = False
+    press(viewer, "K")
+    assert "cannot be changed just now" in said(widget)
+    assert not store.journal.history.done
+
+
 def test_in_three_dimensions_no_plane_is_kept(viewer, widget, store):
     viewer.dims.ndisplay = 3
     press(viewer, "K")
-    assert "Show a plane" in widget.state.text()
+    assert "Show a plane" in said(widget)
     assert not store.journal.history.done
 
 
 def said(widget):
-    return widget.state.text().replace("\u200b", "")
+    return widget.place.text().replace("\u200b", "")
 
 
-def test_the_place_is_framed_until_there_is_none(viewer, widget):
+def test_the_place_is_framed_until_there_is_none(viewer, widget, qtbot):
     press(viewer, "N")
     layer, frame = viewer.layers
     rim = frame.data_to_world(np.argwhere(np.asarray(frame.data)).min(axis=0))
@@ -160,7 +190,30 @@ def test_the_place_is_framed_until_there_is_none(viewer, widget):
     assert widget.layer.layer is layer
     for _ in range(2):
         press(viewer, "R")
-    assert list(viewer.layers) == [layer]
+    qtbot.waitUntil(lambda: list(viewer.layers) == [layer])
+    assert not said(widget)
+
+
+def test_back_from_the_first_place_there_is_nothing_to_leave(viewer, widget, qtbot):
+    press(viewer, "N")
+    press(viewer, "Shift-N")
+    qtbot.wait(50)
+    assert len(viewer.layers) == 2
+    assert "This place: planes 0 to 31" in said(widget)
+
+
+def test_the_frame_goes_with_the_dock(viewer, widget, qtbot):
+    press(viewer, "N")
+    widget.closed.emit()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1)
+
+
+def test_the_frame_goes_with_the_labels(viewer, widget, qtbot):
+    scan = viewer.add_image(np.zeros(SHAPE, np.uint8))
+    press(viewer, "N")
+    viewer.layers.selection = set(viewer.layers) - {scan}
+    viewer.layers.remove_selected()
+    qtbot.waitUntil(lambda: list(viewer.layers) == [scan])
 
 
 def whole(store):
@@ -176,13 +229,13 @@ def test_after_a_run_a_mark_leads_on_through_the_new_queue(viewer, widget, store
 
 
 def test_a_place_is_shown_large_enough_to_paint_in(viewer, widget):
-    viewer.camera.zoom = 0.1
+    camera_of(viewer).zoom = 0.1
     widget.next.click()
-    near = viewer.camera.zoom
+    near = camera_of(viewer).zoom
     assert near > 1
-    viewer.camera.zoom = 99
+    camera_of(viewer).zoom = 99
     widget.next.click()
-    assert viewer.camera.zoom == 99
+    assert camera_of(viewer).zoom == 99
 
 
 def test_another_run_makes_another_queue(viewer, widget, store):

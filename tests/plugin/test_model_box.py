@@ -138,7 +138,8 @@ def test_an_outcome_is_told_in_figures():
     after = Score(300, 30_000, {"gut": 0.9, "ovary": 0.5})
     words = outcome_in_words(Outcome(before, after), Path("a/fly-learned.safetensors"))
     assert words.startswith(
-        "Of 30,000 voxels that were held out, 1,200 were wrong before and 300 are now "
+        "Of 30,000 voxels that were held out (yours, and those that the old model had "
+        "no doubt of), 1,200 were wrong before and 300 are now "
         "(Dice gut 0.81 to 0.90). The new model is fly-learned.safetensors,"
     )
 

@@ -12,7 +12,7 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at
 from napari_meunet.plugin.layers import labels_layer
 from napari_meunet.plugin.undo import REDO, UNDO, step
-from napari_meunet.plugin.view import show_box
+from napari_meunet.plugin.view import camera_of, show_box
 from napari_meunet.plugin.watch import watch
 
 
@@ -152,3 +152,14 @@ def test_the_view_moves_only_where_it_must():
     viewer.dims.order = (0, 3, 1, 2)
     show_box(viewer, layer, box_at((0, 0, 6), (1, 1, 1)))
     assert viewer.dims.point[3] == 6
+
+
+def test_the_camera_flies_to_what_is_out_of_view():
+    viewer = ViewerModel()
+    layer = viewer.add_layer(Labels(np.zeros((9, 80, 70), int), scale=(3, 2, 1)))
+    layer.corner_pixels = np.array([[0, 0, 0], [8, 20, 20]])
+    before = camera_of(viewer).center
+    show_box(viewer, layer, box_at((3, 10, 10), (3, 20, 20)))
+    assert camera_of(viewer).center == before
+    show_box(viewer, layer, box_at((3, 60, 50), (1, 3, 3)))
+    assert camera_of(viewer).center[1:] == (61 * 2, 51)

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 
 from napari_meunet import learning
 from napari_meunet.config import SegmentationConfig
+from napari_meunet.labels.box import box_at
 from napari_meunet.learning import Outcome
 from napari_meunet.plugin import sample
 from napari_meunet.plugin.layers import store_of
@@ -122,6 +123,15 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     day.press(Qt.Key_Z, Qt.ControlModifier)
     np.testing.assert_array_equal(day.voxels, before)
 
+    day.press(Qt.Key_K)
+    store = store_of(day.labels)
+    kept = store.corrected.read(box_at((0, 0, 0), store.shape))
+    assert len(np.unique(np.argwhere(kept)[:, 0])) == 1  # in one plane
+    assert f"{kept.sum():,} of its" in day.correct.place.text()
+    assert kept.sum() <= 32**2
+    np.testing.assert_array_equal(day.voxels, before)
+    day.photograph("2 kept")
+
     day.labels.selected_label = 1
     for z in (10, 20):
         day.labels.paint((z, 20, 10), 1)
@@ -129,13 +139,13 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     painted = day.voxels
     day.press(Qt.Key_I)
     assert (day.voxels[11:20] != painted[11:20]).any()
-    day.photograph("2 interpolated")
+    day.photograph("3 interpolated")
     day.press(Qt.Key_Z, Qt.ControlModifier)
     np.testing.assert_array_equal(day.voxels, painted)
 
     trial = day.try_in_view()
     day._wait(lambda: not trial.comparison.isHidden())
-    day.photograph("3 tried")
+    day.photograph("4 tried")
     trial.where.setCurrentText(Where.ALL.value)
     trial.take.click()
     day._wait(lambda: not trial.busy)
@@ -146,7 +156,7 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
         day.labels.paint((30, 20, x), 2 if day.labels.data[30, 20, x] == 1 else 1)
     corrected = day.voxels
     assert "were wrong before" in day.learn()
-    day.photograph("4 learned")
+    day.photograph("5 learned")
 
     mine = corrected != by_model
     trial = day.try_in_view()  # now another one
@@ -161,7 +171,7 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     day.segment.model.model = day.correct.model.model.model
     day.run()
     again = day.voxels
-    np.testing.assert_array_equal(again[mine], corrected[mine])
+    np.testing.assert_array_equal(again[mine | kept], corrected[mine | kept])
     np.testing.assert_array_equal(again[taken != corrected], taken[taken != corrected])
     assert (again != taken).any()
     place = np.s_[tuple(slice(32 * i, 32 * i + 32) for i in np.argwhere(reviewed)[0])]
@@ -176,4 +186,4 @@ def test_a_day_of_corrections(make_viewer, model, hasty, tmp_path, qtbot):
     np.testing.assert_array_equal(day.voxels, again)
     day.press(Qt.Key_Z, Qt.ControlModifier)
     day._wait(lambda: (day.voxels != again).any())
-    day.photograph("5 opened again")
+    day.photograph("6 opened again")

@@ -34,9 +34,9 @@ def add_parser(subparsers: Subparsers) -> None:
         help="let a model learn from what was corrected in a scan",
         description="Train a model further on the voxels that a person has corrected "
         "or kept and the places they have reviewed. A quarter of the scan is held out, "
-        "and only if clearly fewer of its voxels are wrong is the new model written; "
-        "else the exit code is 1. An interrupted training goes on when the same "
-        "command is given again.",
+        "and only if clearly fewer voxels of parts of it are wrong is the new model "
+        "written; else the exit code is 1. An interrupted training goes on when the "
+        "same command is given again.",
     )
     add_volume(parser)
     parser.add_argument(
@@ -129,7 +129,7 @@ def _tell(outcome: "Outcome", output: Path, *, as_json: bool) -> None:
         model = {"model": str(kept) if kept else None}
         print(json.dumps(model | asdict(outcome), indent=1))
         return
-    print("held-out corrections")
+    print("held-out cells")
     for name, score in (("before", outcome.before), ("after", outcome.after)):
         print(f"  {name:6}  {_in_words(score)}")
     print(kept or "no better than before: no model was written")

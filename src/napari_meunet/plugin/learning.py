@@ -80,13 +80,14 @@ def outcome_in_words(outcome: "Outcome", output: Path) -> str:
     """Return what a person should know of a lesson."""
     before, after = outcome.before, outcome.after
     figures = (
-        f"Of {before.total:,} voxels that were held out, {before.wrong:,} were wrong "
-        f"before and {after.wrong:,} are now{_dice_in_words(before, after)}."
+        f"Of {before.total:,} voxels that were held out (yours, and those that the old "
+        f"model had no doubt of), {before.wrong:,} were wrong before and "
+        f"{after.wrong:,} are now{_dice_in_words(before, after)}."
     )
     if not outcome.is_better:
         return (
             f"{figures} That is no better, so the new model was not kept. Set "
-            "right and keep a few planes of more places, and try again."
+            "a few planes of more places right (K), and try again."
         )
     return (
         f"{figures} The new model is {output.name}, beside the scan: choose it in the "

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_meunet.config import Shape
-from napari_meunet.labels.box import Box, planes_of
+from napari_meunet.labels.box import Box, intersection, planes_of
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
+    from napari.components import Camera, ViewerModel
     from napari.layers import Layer
 
     from napari_meunet.labels.review import ReviewItem
@@ -75,25 +75,35 @@ def seen_box(layer: "Layer", cut: Cut) -> Box:
     return z, y, x
 
 
+def camera_of(viewer: "ViewerModel") -> "Camera":
+    """Return the camera, where napari has it since 0.9 or had it before."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+
+
 def show_box(viewer: "ViewerModel", layer: "Layer", box: Box) -> None:
-    """Move the sliders of a viewer, if need be, to where a box of a layer is seen."""
+    """Move the sliders and the camera, if need be, to where a box of a layer is."""
+    middle = [(part.start + part.stop - 1) // 2 for part in box]
     place = list(layer.world_to_data(viewer.dims.point))
     for axis, part in enumerate(box):
         if not part.start <= round(place[axis]) < part.stop:
-            place[axis] = (part.start + part.stop - 1) // 2
+            place[axis] = middle[axis]
     _move_sliders(viewer, layer, tuple(place))
+    cut = shown_cut(viewer, layer)
+    if cut is not None and intersection(box, seen_box(layer, cut)) is None:
+        camera_of(viewer).center = layer.data_to_world(middle)
 
 
 def fly_to(viewer: "ViewerModel", layer: "Layer", item: "ReviewItem") -> None:
     """Show a place: the voxel of most doubt in the middle, and near enough to paint."""
     _move_sliders(viewer, layer, item.center)
-    viewer.camera.center = layer.data_to_world(item.center)
+    camera = camera_of(viewer)
+    camera.center = layer.data_to_world(item.center)
     edges = [part.stop - part.start for part in item.box]
     zooms = [
         PIXELS / (edge * abs(size))
         for edge, size in zip(edges, layer.scale, strict=True)
     ]
-    viewer.camera.zoom = max(viewer.camera.zoom, min(zooms))
+    camera.zoom = max(camera.zoom, min(zooms))
 
 
 def _move_sliders(

@@ -17,8 +17,8 @@ class Keep:
     name: ClassVar[str] = "keep"
 
     def steps(self, canvas: Canvas) -> Steps:
-        """Take the labels as they are, plane by plane."""
-        planes = canvas.planes
-        for done, plane in enumerate(planes, start=1):
-            canvas.correct(plane, ~canvas.corrected(plane), canvas.read(plane))
-            yield Progress(done, len(planes), "planes")
+        """Take the labels as they are, plane by plane, across whichever axis."""
+        parts = [canvas.box] if any(canvas.flat) else canvas.planes
+        for done, part in enumerate(parts, start=1):
+            canvas.correct(part, ~canvas.corrected(part), canvas.read(part))
+            yield Progress(done, len(parts), "planes")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels
+from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
 
@@ -70,6 +71,7 @@ class CorrectWidget(Dock):
     def _make_parts(self, keys: "Mapping[str, str]") -> None:
         self.layer = LayerChoice(self._viewer, Labels, "the labels to correct")
         self.state = Note(muted=True)
+        self.place = Note(muted=True)
         self.calibration = CalibrationCurve()
         self.next = QPushButton(f"Next ({in_words(keys['next_place'])})")
         self.next.setToolTip("fly to where most voxels may be wrong")
@@ -82,8 +84,8 @@ class CorrectWidget(Dock):
         self.reviewed.setToolTip("this place is right now; go to the next one")
         self.keep = QPushButton(f"Keep this plane ({in_words(keys['keep_plane'])})")
         self.keep.setToolTip(
-            "this plane of the place is right now: no run changes it, and a model "
-            "learns from it. A few planes of a place teach as much as all of them"
+            "what is in view of this plane of the place is right now: no run changes "
+            "it, and a model learns from it; a few planes of many places teach it most"
         )
         self.image = LayerChoice(self._viewer, Image, "the scan that the labels are of")
         self.across = AcrossBox(self._viewer, self.layer, self.image)
@@ -105,7 +107,7 @@ class CorrectWidget(Dock):
         for box, parts, buttons in (
             (
                 places,
-                (self.keep, self.state, self.calibration),
+                (self.keep, self.place, self.state, self.calibration),
                 (self.back, self.next, self.reviewed),
             ),
             (done, (self.history,), (self.undo, self.redo)),
@@ -176,30 +178,36 @@ class CorrectWidget(Dock):
         self._go(Tour.go_back)
 
     def keep_plane(self) -> None:
-        """Let the plane of the place count as a person's, as it is now."""
+        """Let what is in view of a plane of the place count as a person's.
+
+        Of any plane, before the first place.
+        """
         layer, store = self.layer.layer, self._store
-        if store is None or not layer.editable:  # a tool is at work
+        if store is None:
             return
         cut = shown_cut(self._viewer, layer)
-        if cut is None:
-            self.state.warn("Show a plane of the labels in 2-D first.")
+        part = self._looked_at(cut) if cut else None
+        if not layer.editable:  # a tool is at work
+            self.place.warn("The labels cannot be changed just now.")
             return
-        part = self._looked_at(cut)
-        n_new = np.count_nonzero(~store.corrected.read(part))
+        if cut is None or part is None:
+            where = "2-D" if cut is None else "the place, or fly to one,"
+            self.place.warn(f"Show a plane of the labels in {where} first.")
+            return
         try:
             for _ in store.use(Keep(), part):
                 pass
         except MeUNetError as error:
-            self.state.warn(str(error))
+            self.place.warn(str(error))
         else:
-            self._say(f"{n_new:,} voxels more of this plane are kept. ")
+            self._tell_place()
 
-    def _looked_at(self, cut: Cut) -> "Box":
-        """Return what is in view of a plane: of the place, if that is there at all."""
+    def _looked_at(self, cut: Cut) -> "Box | None":
+        """Return what is in view of a plane, in the place if there is one."""
         seen, tour = cut.of(seen_box(self.layer.layer, cut)), self._tour
         if tour is None or tour.current is None:
             return seen
-        return intersection(tour.review.item(tour.current).box, seen) or seen
+        return intersection(tour.review.item(tour.current).box, seen)
 
     def _go(self, step: "Callable[[Tour], ReviewItem | None]") -> None:
         if self._tour is None:
@@ -209,9 +217,9 @@ class CorrectWidget(Dock):
         except MeUNetError as error:
             self.state.warn(str(error))
             return
-        if item is None:
+        if self._tour.current is None:
             self._frame.hide()
-        else:
+        if item is not None:
             fly_to(self._viewer, self.layer.layer, item)
             self._frame.show(self.layer.layer, item.box)
             self.across.fly_to(item.center)
@@ -227,7 +235,20 @@ class CorrectWidget(Dock):
             self._made_for = run
         self._say()
 
-    def _say(self, first: str = "") -> None:
+    def _tell_place(self) -> None:
+        """Say how much of the place is a person's."""
+        store, tour = self._store, self._tour
+        if store is None or tour is None or tour.current is None:
+            self.place.say("")
+            return
+        cut = shown_cut(self._viewer, self.layer.layer)
+        box = tour.review.item(tour.current).box
+        self.place.say(
+            place_in_words(box, store.corrected.read(box), cut.axis if cut else 0)
+        )
+
+    def _say(self) -> None:
+        self._tell_place()
         tour = self._tour
         review = tour.review if tour else None
         self.calibration.show_calibration(review.calibration if review else None)
@@ -238,9 +259,9 @@ class CorrectWidget(Dock):
         if self._store is None:
             self.state.say("Add labels first: run Segment, or open a labels folder.")
         elif review is None:
-            self.state.say(f"{first}No model has said how sure it is of these labels.")
+            self.state.say("No model has said how sure it is of these labels.")
         else:
-            self.state.say(f"{first}{progress_in_words(review)}")
+            self.state.say(progress_in_words(review))
 
     # what was done
 
@@ -250,6 +271,7 @@ class CorrectWidget(Dock):
         if n_changes == self._n_changes:
             return
         self._n_changes = n_changes
+        self._tell_place()
         self.history.clear()
         if store is not None:
             self.history.show_history(store.journal.history)
@@ -264,6 +286,28 @@ class CorrectWidget(Dock):
             return
         step(self.layer.layer, store.journal, n)
         self._refresh_history()
+
+
+def place_in_words(box: "Box", mine: NDArray[np.bool], axis: int) -> str:
+    """Return where a place lies, and what of it is a person's.
+
+    Parameters
+    ----------
+    box
+        Of the place.
+    mine
+        Which of its voxels a person has set or kept, ``(z, y, x)``.
+    axis
+        Across which its planes are looked at.
+    """
+    first, stop = box[axis].start, box[axis].stop
+    others = tuple(i for i in range(mine.ndim) if i != axis)
+    whole = np.flatnonzero(mine.all(axis=others)) + first
+    planes = f", all of plane {', '.join(map(str, whole))}" if whole.size else ""
+    return (
+        f"This place: planes {first} to {stop - 1}; {np.count_nonzero(mine):,} of its "
+        f"{mine.size:,} voxels are yours{planes}."
+    )
 
 
 def progress_in_words(review: "Review") -> str:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 ABOUT = (
     "The model learns from what you have corrected, kept and reviewed; a few planes of "
-    "many places teach it most. It stays only if it is then better on a quarter of the "
-    "scan, which it is not shown."
+    "many places teach it most. It stays only if it is then better on parts of the "
+    "scan that it is not shown."
 )
 
 

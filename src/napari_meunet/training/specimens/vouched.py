@@ -33,8 +33,8 @@ HELD_OUT = 1 / 4
 learned from once is held out later."""
 
 MOST_MEASURED = 6
-"""Cells of those held out, with something vouched for and without, so many of each;
-each is labelled twice to compare two models."""
+"""Cells of those held out that two models are compared in: so many where a person
+vouches for something, and so many where nobody does and the model has doubts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,10 @@ class Vouched:
         return cells
 
     def _doubtful(self) -> NDArray[np.bool]:
-        """Return in which cells the model has doubts: that is where surfaces are."""
+        """Return in which cells the model has doubts: that is where surfaces are.
+
+        As far as it claims; how often it is wrong then does not matter here.
+        """
         cells = np.zeros([-(-n // CELL_EDGE) for n in self.shape], bool)
         if self.store.confidence is not None:
             wrong = expected_wrong(self.store.confidence, wrong_by_doubt(None))
@@ -92,9 +95,10 @@ class Vouched:
             held |= chance == chance[cells].min()
         if not (cells & ~held).any():
             raise MeUNetError(
-                "there must be corrections or reviewed places to learn from, and others"
-                f" apart from them to measure on, in two cubes of {CELL_EDGE} voxels or"
-                f" more, got {np.count_nonzero(cells)}; correct a few more places"
+                "there must be corrections, kept planes or reviewed places to learn "
+                "from, and others apart from them to measure on, in two cubes of "
+                f"{CELL_EDGE} voxels or more, got {np.count_nonzero(cells)}; correct a "
+                "few more places"
             )
         boxes: list[Box] = []
         for kind in (cells & held, self._doubtful() & held & ~cells):

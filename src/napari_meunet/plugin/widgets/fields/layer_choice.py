@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
-AIDS = (is_doubt, is_overview, is_tried, is_frame)
-"""Tell which layers are nothing to work on."""
+NOT_LISTED = (is_doubt, is_overview, is_tried, is_frame)
+"""What tells of a layer that it is nothing to work on."""
 
 
 class LayerChoice(QComboBox):
@@ -70,7 +70,8 @@ class LayerChoice(QComboBox):
         layers = [
             layer
             for layer in self._viewer.layers
-            if isinstance(layer, self._kind) and not any(aids(layer) for aids in AIDS)
+            if isinstance(layer, self._kind)
+            and not any(is_such(layer) for is_such in NOT_LISTED)
         ]
         new = [layer for layer in layers if layer not in listed]
         self._listed = layers
