@@ -20,7 +20,7 @@ WAYS = {
 SETTING = ("shape", "model", "steps", "lessons_asked", "share")
 """What must be the same of results that stand in one table."""
 
-ACROSS = 3
+ACROSS = 2
 """Panels of the figure in a row."""
 
 COLORS = {"planes": "#999999", "places": "#0072b2", "lessons": "#d55e00"}
@@ -117,7 +117,7 @@ def _rows(lines: Iterator[tuple[str, ...]]) -> str:
 def figure_of(found: Sequence[dict[str, Any]]) -> Figure:
     """Return a panel for every phantom: the Dice over the voxels that were set."""
     n_rows = -(-len(found) // ACROSS)
-    figure = Figure(figsize=(3.6 * ACROSS, 3.2 * n_rows), layout="constrained")
+    figure = Figure(figsize=(4.4 * ACROSS, 3.4 * n_rows), layout="constrained")
     grid = figure.subplots(n_rows, ACROSS, sharey=True, squeeze=False)
     for panel, result in zip_longest(grid.ravel(), found):
         if result is None:
