@@ -155,13 +155,14 @@ def learn(
 ) -> Generator[Progress, None, Outcome]:
     """Train a model further on what a person has corrected, and compare the two.
 
-    It learns from the voxels that a person set and from the places that they reviewed;
-    from what the model has said of the rest without much doubt, so that it does not
-    forget; and from `replay`. A quarter of the scan is held out, cell by cell: there
-    both models label some cells that a person vouches for something in, and some where
-    nobody has looked; only if clearly fewer voxels are wrong than before is the new one
-    written. What the model had next to no doubt of counts as right: else a model would
-    win that has unlearned the rest, as corrections lie where the first one was wrong.
+    It learns from the voxels that a person set or kept and the places that they
+    reviewed; from what the model has said of the rest without much doubt, so that it
+    does not forget; and from `replay`. A quarter of the scan is held out, cell by cell:
+    there both models label some cells that a person vouches for something in, and some
+    where nobody has looked; only if clearly fewer voxels are wrong than before is the
+    new one written. What the model had next to no doubt of counts as right: else a
+    model would win that has unlearned the rest, as corrections lie where the first one
+    was wrong.
 
     Parameters
     ----------

@@ -126,6 +126,14 @@ def test_a_plane_of_a_place_is_kept(viewer, widget, store, qtbot):
     assert said(widget) == f"{kept}, all of plane 10."
     press(viewer, "K")
     assert len(store.journal.history.done) == 1
+    for z in range(32):
+        viewer.dims.set_current_step(0, z)
+        press(viewer, "K")
+    assert said(widget).endswith("1,536 of its 1,536 voxels are yours, all of it.")
+    store.journal.undo()
+    assert store.corrected.read(whole(store)).sum() == 31 * 48
+    for _ in range(30):
+        store.journal.undo()
     qtbot.waitUntil(widget.undo.isEnabled)
     widget.undo.click()
     qtbot.waitUntil(lambda: said(widget).endswith("0 of its 1,536 voxels are yours."))

@@ -304,6 +304,8 @@ def place_in_words(box: "Box", mine: NDArray[np.bool], axis: int) -> str:
     others = tuple(i for i in range(mine.ndim) if i != axis)
     whole = np.flatnonzero(mine.all(axis=others)) + first
     planes = f", all of plane {', '.join(map(str, whole))}" if whole.size else ""
+    if whole.size == stop - first:
+        planes = ", all of it"
     return (
         f"This place: planes {first} to {stop - 1}; {np.count_nonzero(mine):,} of its "
         f"{mine.size:,} voxels are yours{planes}."
