@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, box_at, extent
+from napari_meunet.labels.tools.interpolate import Interpolate
 from napari_meunet.labels.tools.islands import (
     FillHoles,
     FillIsland,
@@ -14,7 +15,7 @@ from napari_meunet.labels.tools.islands import (
     RemoveSmall,
 )
 from napari_meunet.labels.tools.merge import Merge
-from napari_meunet.labels.tools.planes import CopyPlane, Interpolate
+from napari_meunet.labels.tools.planes import CopyPlane
 from napari_meunet.labels.tools.regions import Snap, Split
 from napari_meunet.labels.tools.shapes import Close, Grow, Open, Shrink, Smooth
 from napari_meunet.plugin.view import Cut, seen_box, voxel_at_mouse

@@ -6,8 +6,9 @@ import pytest
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import box_at
 from napari_meunet.labels.journal import history
+from napari_meunet.labels.tools.interpolate import Interpolate
 from napari_meunet.labels.tools.merge import Merge
-from napari_meunet.labels.tools.planes import CopyPlane, Interpolate
+from napari_meunet.labels.tools.planes import CopyPlane
 from napari_meunet.labels.tools.shapes import Grow
 from napari_meunet.labels.tools.take_over import TakeOver
 
@@ -66,7 +67,7 @@ def test_outlines_that_do_not_overlap_move(stored, used):
 def test_what_a_person_has_set_stays_and_the_model_gives_way(stored, used):
     labels = np.zeros((5, 12, 12), np.uint8)
     labels[1:4, :, :6] = 2  # of the model
-    labels[2, 11, 11] = 1
+    labels[2, 8:11, 5] = 1
     store = stored(labels)
     mask = disk((12, 12), (5, 5), 3)
     paint(store, 0, 0, mask)
@@ -76,7 +77,7 @@ def test_what_a_person_has_set_stays_and_the_model_gives_way(stored, used):
     paint(store, 0, 2, mine, value=3)
     found = used(store, Interpolate(1, 0))
     assert found[2, 5, 5] == 3
-    assert found[2, 11, 11] == 0
+    assert not found[2, 9:11, 5].any()
     np.testing.assert_array_equal(found[1] == 1, mask)
     np.testing.assert_array_equal(found[1] == 2, (labels[1] == 2) & ~mask)
     assert [stroke.tool for stroke in store.journal.history.done][-1] == "interpolate"
@@ -98,6 +99,43 @@ def test_planes_of_the_model_alone_are_none_to_go_by(stored, used):
     paint(store, 0, 7, mask)
     found = used(store, Interpolate(1, 0))
     np.testing.assert_array_equal(found[4] == 1, mask)
+
+
+def test_islands_that_nobody_has_painted_stay(stored, used):
+    shape = (30, 40)
+    mine, near = disk(shape, (8, 8), 4), disk(shape, (8, 30), 3)
+    far, bridge = disk(shape, (24, 30), 4), np.zeros(shape, bool)
+    bridge[8, 12:28] = True
+    labels = np.zeros((13, *shape), np.uint8)
+    for z in range(13):  # all of it the model's
+        labels[z] = near | np.roll(far, z % 2, 1)
+    labels[6] |= bridge
+    store = stored(labels)
+    paint(store, 0, 2, mine)
+    paint(store, 0, 10, mine)
+    found = used(store, Interpolate(1, 0))
+    expected = labels.copy()
+    expected[2:11] |= mine
+    expected[6][bridge & ~mine & ~near] = 0  # it reaches what was drawn
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_an_island_of_the_model_is_gone_by_if_its_other_end_was_painted(stored, used):
+    shape = (30, 30)
+    small, large = disk(shape, (15, 15), 4), disk(shape, (15, 15), 10)
+    labels = np.zeros((9, *shape), np.uint8)
+    labels[8] = large
+    labels[8, 0, 0] = 1
+    store = stored(labels)
+    paint(store, 0, 0, small)
+    one_more = np.zeros(shape, bool)
+    one_more[0, 0] = True
+    paint(store, 0, 8, one_more, value=0)
+    paint(store, 0, 8, one_more)
+    found = used(store, Interpolate(1, 0))
+    areas = (found == 1).sum((1, 2))
+    assert (np.diff(areas[:8]) > 0).all()
+    assert not found[1:7, 0, 0].any()
 
 
 def test_a_full_plane_and_a_small_outline_meet(stored, used):
@@ -200,6 +238,8 @@ def test_only_the_gap_around_a_plane_may_be_drawn(stored, used):
     found = used(store, Interpolate(1, 0, around=6))
     drawn = np.flatnonzero(found.any(axis=(1, 2)))
     assert drawn.tolist() == [*range(2, 11), 14]
+    with pytest.raises(MeUNetError, match="both sides of it, got planes 2 to 14"):
+        used(store, Interpolate(1, 0, around=17))
 
 
 def test_labels_are_interpolated_each_by_itself(stored, used):
