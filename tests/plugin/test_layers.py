@@ -23,6 +23,7 @@ from napari_meunet.plugin.layers import (
     labels_of,
     open_store,
     scan_layers,
+    shown_scans,
     spacing_of,
     store_of,
     volume_of,
@@ -250,6 +251,22 @@ def test_a_labels_folder_brings_the_scan_beside_it(scan, store, voxels):
     np.testing.assert_array_equal(image.data, voxels)
     assert volume_of(image).source.path == scan
     assert store_of(labels).writable
+
+
+def test_a_labels_folder_does_not_bring_a_scan_that_is_shown(
+    scan, store, tmp_path, monkeypatch
+):
+    store.close()
+    assert shown_scans(None) == set()
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((2, 3, 4)))  # of no file
+    assert shown_scans(viewer) == set()
+    monkeypatch.chdir(tmp_path)
+    viewer.add_layer(
+        Layer.create(*image_layer(open_volume(scan.relative_to(tmp_path))))
+    )
+    (labels,) = labels_layers(store.folder, shown_scans(viewer))
+    assert labels[2] == "labels"
 
 
 def test_a_labels_folder_without_its_scan_is_shown_alone(scan, store, told):

@@ -81,6 +81,12 @@ def test_a_labels_folder_is_added_with_its_scan(
     assert volume_of(image).source.path == scan
     assert labels.data[1, 2, 3] == 2
     assert labels.editable
+    viewer.layers.remove(labels)
+    open_widget.add.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=10_000)
+    assert viewer.layers[0] is image  # it was still there
+    assert viewer.layers[1].data[1, 2, 3] == 2
+    assert viewer.layers[1].editable
     viewer.layers.clear()
 
 

@@ -7,7 +7,7 @@ run in worker threads, or where it is loaded already.
 
 import logging
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,8 +94,24 @@ def holds_labels(path: Path) -> bool:
     return path.suffix == ".meunet" or is_labels_folder(path)
 
 
-def labels_layers(folder: Path) -> list[LayerData]:
+def shown_scans(viewer: "ViewerModel | None") -> set[Path]:
+    """Return the resolved paths of the scans that a viewer shows."""
+    layers = viewer.layers if viewer is not None else ()
+    images = (layer for layer in layers if isinstance(layer, Image))
+    volumes = (image.metadata.get(_VOLUME) for image in images)
+    paths = (volume.source.path for volume in volumes if volume is not None)
+    return {path.resolve() for path in paths if path is not None}
+
+
+def labels_layers(folder: Path, shown: Collection[Path] = ()) -> list[LayerData]:
     """Return the labels layer of a folder, and its scan if that lies beside it.
+
+    Parameters
+    ----------
+    folder
+        With the labels.
+    shown
+        Scans that are not wanted again, see `shown_scans`.
 
     Raises
     ------
@@ -105,9 +121,11 @@ def labels_layers(folder: Path) -> list[LayerData]:
     from napari_meunet.volume.open import open_volume
 
     store = open_store(folder)
+    scan = folder.parent / store.manifest.scan.name
+    if scan.resolve() in shown:
+        return [labels_layer(store)]
     try:
-        volume = open_volume(folder.parent / store.manifest.scan.name)
-        return _in_one_space(volume, store)
+        return _in_one_space(open_volume(scan), store)
     except MeUNetError:  # it was moved, or one of several channels was labelled
         return [labels_layer(store)]
 

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import napari
+
 from napari_meunet.errors import ChoiceError, MeUNetError
 from napari_meunet.plugin.layers import (
     LayerData,
     holds_labels,
     labels_layers,
     scan_layers,
+    shown_scans,
 )
 from napari_meunet.plugin.watch import watch_current_viewer
 from napari_meunet.volume.open import open_volume
@@ -38,7 +41,7 @@ def read(path: Path_) -> list[LayerData]:
     watch_current_viewer()
     scan = Path(path if isinstance(path, str) else path[0])
     if holds_labels(scan):
-        return labels_layers(scan)
+        return labels_layers(scan, shown_scans(napari.current_viewer()))
     try:
         return scan_layers(open_volume(scan))
     except ChoiceError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from napari_meunet.plugin.layers import (
     holds_labels,
     labels_layers,
     scan_layers,
+    shown_scans,
 )
 from napari_meunet.plugin.widgets.fields.path_field import PathField
 from napari_meunet.plugin.widgets.fields.spacing_field import SpacingField
@@ -136,7 +138,9 @@ class OpenWidget(Dock):
         self.add.setEnabled(True)
         if found.volume is None:
             show_row(self._form, self.spacing, found.spacing is not None)
-            self.note.say("The scan is added too if it lies beside its labels.")
+            self.note.say(
+                "The scan is added too, if it lies beside its labels and is not open."
+            )
 
     def summary(self) -> dict[str, str]:
         """Return what is shown of the scan; empty without one."""
@@ -159,7 +163,9 @@ class OpenWidget(Dock):
             return
         volume = self._found.volume
         if volume is None:
-            self._load.ask(_made, labels_layers, self.path.path)
+            shown = shown_scans(self._viewer)
+            made = partial(labels_layers, shown=shown)
+            self._load.ask(_made, made, self.path.path)
         else:
             if volume.spacing is None and self.spacing.value is not None:
                 volume = volume.with_spacing(self.spacing.value)

@@ -38,7 +38,8 @@ class JobProgress(QWidget):
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.done)
         left = self._pace.seconds_left(progress, monotonic())
-        parts = [f"{progress.done} of {progress.total} {progress.unit}"]
+        what = f"{progress.message}: " if progress.message else ""
+        parts = [f"{what}{progress.done} of {progress.total} {progress.unit}"]
         if left is None:
             parts.append("warming up")
         elif progress.done < progress.total:
