@@ -215,6 +215,7 @@ def learn(
     truth = [(box, known[box]) for box in boxes]  # of now: a person may go on
     config = suited_to(checkpoint, config)
     key = _key(checkpoint, config, vouched)
+    yield Progress(0, config.joint_steps, "steps", "looking at what was corrected")
     candidate = candidate_path(output, key)
     _discard_others(output, candidate)
     if not candidate.exists():  # else it was stopped while it was measured

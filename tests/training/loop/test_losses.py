@@ -64,12 +64,29 @@ def test_voxels_without_a_label_give_no_loss_and_no_gradient():
 def test_the_cross_entropy_alone_is_what_dice_leaves():
     logits = torch.randn(2, 3, 4, 4, 4)
     labels = torch.randint(0, 3, (2, 4, 4, 4))
-    labels[0, 0] = IGNORE
+    labels[:, 0] = IGNORE  # of every patch as much
     both = segmentation_loss(logits, labels)
     alone = segmentation_loss(logits, labels, dice=False)
     torch.testing.assert_close(alone, both - dice_loss(logits, labels))
     expected = torch.nn.functional.cross_entropy(logits, labels, ignore_index=IGNORE)
     torch.testing.assert_close(alone, expected)
+
+
+def test_a_patch_with_few_labels_counts_as_much_as_a_full_one():
+    logits = torch.randn(3, 3, 4, 4, 4, requires_grad=True)
+    labels = torch.randint(0, 3, (3, 4, 4, 4))
+    labels[0, 1:] = IGNORE
+    labels[2] = IGNORE  # and one with none counts for nothing
+    alone = [
+        torch.nn.functional.cross_entropy(logits[i : i + 1], labels[i : i + 1])
+        if i
+        else torch.nn.functional.cross_entropy(logits[:1, :, :1], labels[:1, :1])
+        for i in (0, 1)
+    ]
+    loss = segmentation_loss(logits, labels, dice=False)
+    torch.testing.assert_close(loss, sum(alone) / 2)
+    loss.backward()
+    assert not logits.grad[2].any()
 
 
 def test_a_batch_without_any_label_teaches_nothing():

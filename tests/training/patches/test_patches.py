@@ -44,6 +44,18 @@ def test_a_rare_class_is_found_and_lies_in_its_patch(pair):
         assert labels.sum() == 1
 
 
+def test_specimens_take_turns_and_so_do_the_classes_of_each(pair):
+    image, _ = pair
+    both = []
+    for classes in ((1, 2), (3, 4)):
+        labels = np.zeros_like(image)
+        labels[20, 20, 5], labels[20, 20, 45] = classes
+        both.append(specimen(image, labels, 5))
+    sampler, rng = PatchSampler(both, 1.0, 0), np.random.default_rng(1)
+    found = [sampler.draw(8, rng, turn)[1].max() for turn in range(6)]
+    assert found == [1, 3, 2, 4, 1, 3]
+
+
 @pytest.mark.parametrize("deform", [0.0, 0.3])
 @pytest.mark.parametrize(("local", "expanded"), [(32, 32), (32, 64), (48, 96)])
 def test_the_local_patch_shows_the_voxel_that_it_was_drawn_for(deform, local, expanded):

@@ -114,7 +114,9 @@ def segmentation_loss(
 
     Voxels with `IGNORE` count in neither. The notebook weights the cross-entropy by
     inverse frequency, because its patches lie on a regular grid; patches that are drawn
-    class by class are balanced already and need no weights.
+    class by class are balanced already and need no weights. Theirs is the mean over the
+    batch; where voxels need no weights, ours is the mean over patches, see
+    `cross_entropy_by_patch`.
 
     Parameters
     ----------
@@ -124,18 +126,47 @@ def segmentation_loss(
         ``(n, z, y, x)``, integers below ``n_classes``, or `IGNORE`.
     weights
         ``(n_classes,)`` of the classes in the cross-entropy, whose mean is weighted,
-        too; None counts all voxels alike.
+        too; None counts all voxels of a patch alike.
     dice
         False returns the cross-entropy alone.
     """
-    labelled = labels != IGNORE
     if weights is None:
-        total = labelled.sum()
+        entropy = cross_entropy_by_patch(logits, labels)
     else:
-        weights = weights.to(logits.device)
-        total = (weights[labels.long() * labelled] * labelled).sum()
+        entropy = _weighted_cross_entropy(logits, labels, weights.to(logits.device))
+    return torch.add(dice_loss(logits, labels), entropy) if dice else entropy
+
+
+def cross_entropy_by_patch(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of every patch, averaged over the patches with labels.
+
+    So a patch with a few planes that a person has painted counts as much as one that is
+    labelled throughout: a mean over all voxels would hardly see it beside that. Where
+    all voxels have labels, both are the same.
+
+    Parameters
+    ----------
+    logits
+        ``(n, n_classes, z, y, x)``.
+    labels
+        ``(n, z, y, x)``, integers below ``n_classes``, or `IGNORE`.
+    """
+    costs = functional.cross_entropy(
+        logits.float(), labels.long(), ignore_index=IGNORE, reduction="none"
+    )
+    n_labelled = (labels != IGNORE).flatten(1).sum(dim=1)
+    means = costs.flatten(1).sum(dim=1) / n_labelled.clamp(min=1)
+    return means.sum() / (n_labelled > 0).sum().clamp(min=1)
+
+
+def _weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean over the batch, weighted, as torch and the notebook take it.
+
+    Torch's own is no number where no voxel has a label.
+    """
+    labelled = labels != IGNORE
+    total = (weights[labels.long() * labelled] * labelled).sum()
     entropy = functional.cross_entropy(
         logits.float(), labels.long(), weights, ignore_index=IGNORE, reduction="sum"
     )
-    entropy = entropy / total.clamp(min=1e-12)
-    return torch.add(dice_loss(logits, labels), entropy) if dice else entropy
+    return entropy / total.clamp(min=1e-12)

@@ -20,10 +20,12 @@ class Sampler(Protocol):
 
 
 class PatchSampler:
-    """Draws random patches of random specimens.
+    """Draws random patches; specimens take turns.
 
-    It has no state: the same generator and turn give the same patch, so that a
-    training can be resumed at any step.
+    So where there are corrections and what a model was sure of, every batch of two has
+    one of each, and steps pull the network in much the same direction. It has no state:
+    the same generator and turn give the same patch, so that a training can be resumed
+    at any step.
 
     Parameters
     ----------
@@ -57,9 +59,11 @@ class PatchSampler:
         rng
             Source of randomness.
         turn
-            Whose turn it is: counts through the classes.
+            Whose turn it is: counts through the specimens, and through the classes of
+            each.
         """
-        specimen = self._specimens[int(rng.integers(len(self._specimens)))]
+        turn, number = divmod(turn, len(self._specimens))
+        specimen = self._specimens[number]
         start = self._center(specimen, rng, turn) - size // 2
         start += rng.integers(-self._shift, self._shift + 1, 3)
         start = _kept_inside(start, size, specimen.shape)
