@@ -27,7 +27,7 @@ from benchmarks.machine import machine
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.inference.segment import segment
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.learning import STEPS
+from napari_meunet.learning.lesson import STEPS
 from napari_meunet.network.card import BUNDLED
 from napari_meunet.network.checkpoint import load_checkpoint
 from napari_meunet.training.phantoms.phantom import CLASSES, make_phantom

@@ -15,7 +15,7 @@ from napari_meunet.labels.box import Box, box_at
 from napari_meunet.labels.review import Review, ReviewItem
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.labels.tools.keep import Keep
-from napari_meunet.learning import learn, learning_config
+from napari_meunet.learning.lesson import learn, learning_config
 from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.progress import returned
 from napari_meunet.training.evaluation.metrics import overlap
@@ -60,6 +60,8 @@ class Lesson:
         When.
     kept
         Whether it was better on what was held out.
+    halfway
+        Whether that was the mean of the old weights and the new.
     wrong_before, wrong_after
         Voxels, of those held out.
     rest_before, rest_after
@@ -68,6 +70,7 @@ class Lesson:
 
     at: Effort
     kept: bool
+    halfway: bool
     wrong_before: int
     wrong_after: int
     rest_before: float
@@ -221,7 +224,8 @@ def _taught(
                 pass
     wrong = outcome.before.wrong, outcome.after.wrong
     after = desk.dice_of_the_rest()
-    return Lesson(at, outcome.is_better, *wrong, before, after), checkpoint
+    lesson = Lesson(at, outcome.is_better, outcome.halfway, *wrong, before, after)
+    return lesson, checkpoint
 
 
 def course_of(steps: Iterator[Effort | Lesson]) -> dict:

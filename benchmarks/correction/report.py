@@ -101,10 +101,17 @@ def _lessons(found: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
                 str(result["seed"]),
                 f"{lesson['at']['looked_at']:,}",
                 f"{lesson['at']['corrected']:,}",
-                "yes" if lesson["kept"] else "no",
+                _kept(lesson),
                 f"{lesson['rest_before']:.3f}",
                 f"{lesson['rest_after']:.3f}",
             )
+
+
+def _kept(lesson: dict[str, Any]) -> str:
+    """Return whether a lesson was kept, and whether all of it."""
+    if not lesson["kept"]:
+        return "no"
+    return "halfway" if lesson["halfway"] else "yes"
 
 
 def _rows(lines: Iterator[tuple[str, ...]]) -> str:

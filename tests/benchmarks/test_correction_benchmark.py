@@ -98,6 +98,7 @@ def test_the_table_sets_the_ways_beside_plane_by_plane(tmp_path):
     lesson = {
         "at": {"looked_at": 4000, "corrected": 250, "dice": 0.9},
         "kept": True,
+        "halfway": False,
         "rest_before": 0.8,
         "rest_after": 0.9,
     }
@@ -111,7 +112,14 @@ def test_the_table_sets_the_ways_beside_plane_by_plane(tmp_path):
         "dice_at_first": 0.8,
         "planes": way(2000),
         "places": way(1900),
-        "lessons": {**way(700), "lessons": [lesson]},
+        "lessons": {
+            **way(700),
+            "lessons": [
+                lesson,
+                {**lesson, "halfway": True},
+                {**lesson, "kept": False, "halfway": True},
+            ],
+        },
     }
     (tmp_path / "5.json").write_text(json.dumps(result))
     write_report(tmp_path, {"device": "a processor"})
@@ -119,7 +127,8 @@ def test_the_table_sets_the_ways_beside_plane_by_plane(tmp_path):
     assert "Phantoms of 64 x 32 x 64 voxels, the model a model" in text
     assert "| 5 | the review queue | 0.800 | 0.971 | 1,900 | 0.95 | 9,000 |" in text
     assert "and a model that learns | 0.800 | 0.971 | 700 | 0.35 | 9,000 |" in text
-    assert "| 5 | 4,000 | 250 | yes | 0.800 | 0.900 |" in text
+    for kept in ("yes", "halfway", "no"):
+        assert f"| 5 | 4,000 | 250 | {kept} | 0.800 | 0.900 |" in text
     assert (tmp_path / "figure.png").stat().st_size > 1000
     (tmp_path / "6.json").write_text(json.dumps(result | {"seed": 6, "steps": 300}))
     with pytest.raises(ValueError, match="must be of one setting to be compared, got"):

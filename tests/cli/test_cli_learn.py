@@ -16,7 +16,7 @@ STEPS = ("--steps", "1", "--device", "cpu")
 
 @pytest.fixture(autouse=True)
 def _small_patches(monkeypatch):
-    monkeypatch.setattr("napari_meunet.learning.PATCH", 32)
+    monkeypatch.setattr("napari_meunet.learning.lesson.PATCH", 32)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def learn(scan, *others):
 
 
 def test_the_model_that_made_the_labels_learns(scan, model, capsys, monkeypatch):
-    monkeypatch.setattr("napari_meunet.learning.Outcome.is_better", True)
+    monkeypatch.setattr("napari_meunet.learning.comparison.Outcome.is_better", True)
     capsys.readouterr()
     assert learn(scan, *STEPS) == 0
     output = scan.with_name("fly-learned.safetensors")

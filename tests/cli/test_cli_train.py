@@ -137,6 +137,22 @@ def test_a_training_takes_the_stages_of_the_model_that_it_begins_from(
     assert "use the same classes and fusion" in capsys.readouterr().err
 
 
+def test_a_model_learns_on_with_the_statistics_that_it_has(data, tmp_path, capsys):
+    first, second = (tmp_path / f"{name}.safetensors" for name in ("first", "second"))
+    further = ("--statistics", "frozen", "--no-dice")
+    assert main(train(data, second, *further)) == 2
+    assert "statistics are those of an initial" in capsys.readouterr().err
+    assert main(train(data, first)) == 0
+    assert main(train(data, second, "--initial", first, *further)) == 0
+    before, after = load_checkpoint(first), load_checkpoint(second)
+    config = after.card.training[-1].config
+    assert (config["statistics"], config["dice"]) == ("frozen", False)
+    learned = {name for name in before.weights if name.endswith(("weight", "bias"))}
+    for name, weights in before.weights.items():
+        same = torch.equal(weights, after.weights[name])
+        assert same == (name not in learned), name
+
+
 def test_the_same_specimen_on_both_sides_is_refused(data, tmp_path, capsys):
     model = tmp_path / "own.safetensors"
     assert main(train(data, model, "--validation", data)) == 2

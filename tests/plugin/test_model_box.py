@@ -8,9 +8,9 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Layer
 
-from napari_meunet import learning as room
 from napari_meunet.labels.folder import labels_folder
-from napari_meunet.learning import Outcome, Score
+from napari_meunet.learning import lesson as room
+from napari_meunet.learning.comparison import Outcome, Score
 from napari_meunet.network.card import BUNDLED, read_card
 from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import image_layer, labels_layer

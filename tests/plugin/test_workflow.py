@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_meunet import learning
 from napari_meunet.config import SegmentationConfig
 from napari_meunet.labels.box import box_at
-from napari_meunet.learning import Outcome
+from napari_meunet.learning import lesson
+from napari_meunet.learning.comparison import Outcome
 from napari_meunet.plugin import sample
 from napari_meunet.plugin.layers import store_of
 from napari_meunet.plugin.tools import Where
@@ -31,8 +31,8 @@ def make_viewer(plugin, make_napari_viewer_proxy, tmp_path, monkeypatch):
 def hasty(monkeypatch):
     """Let a lesson be short, and a model of one step be better."""
     choices = {"patch_size": 32, "expanded_size": 32, "batch_size": 1, "device": "cpu"}
-    few = partial(learning.learning_config, n_steps=1, **choices)
-    monkeypatch.setattr(learning, "learning_config", few)
+    few = partial(lesson.learning_config, n_steps=1, **choices)
+    monkeypatch.setattr(lesson, "learning_config", few)
     monkeypatch.setattr(Outcome, "is_better", True)
 
 

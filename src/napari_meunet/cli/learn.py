@@ -24,7 +24,7 @@ from napari_meunet.training.output import MODEL_SUFFIX, candidates
 from napari_meunet.training.specimens.scans import labelled_scans, open_pair
 
 if TYPE_CHECKING:
-    from napari_meunet.learning import Outcome, Score
+    from napari_meunet.learning.comparison import Outcome, Score
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     """Learn, and say whether the new model is better; 1 if it is not."""
     from napari_meunet.cli.console.interruption import interrupted_between
     from napari_meunet.labels.store import LabelStore, with_known_spacing
-    from napari_meunet.learning import STEPS, learn, learning_config
+    from napari_meunet.learning.lesson import STEPS, learn, learning_config
     from napari_meunet.network.checkpoint import load_checkpoint
 
     output = _output(options)

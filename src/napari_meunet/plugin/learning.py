@@ -15,7 +15,7 @@ from napari_meunet.progress import Progress
 from napari_meunet.training.output import MODEL_SUFFIX
 
 if TYPE_CHECKING:
-    from napari_meunet.learning import Outcome, Score
+    from napari_meunet.learning.comparison import Outcome, Score
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def learn_as_asked(lesson: Lesson) -> "Generator[Progress, None, Outcome]":
     """
     import_torch()
     from napari_meunet.labels.store import LabelStore
-    from napari_meunet.learning import learn, learning_config
+    from napari_meunet.learning.lesson import learn, learning_config
     from napari_meunet.network.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(lesson.model)

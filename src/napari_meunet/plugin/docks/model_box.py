@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_meunet.labels.store import LabelStore
-    from napari_meunet.learning import Outcome
+    from napari_meunet.learning.comparison import Outcome
 
 ABOUT = (
     "The model learns from what you have corrected, kept and reviewed; a few planes of "

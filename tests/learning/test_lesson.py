@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_meunet import learning as room
 from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.store import LabelStore
-from napari_meunet.learning import learn, learning_config
+from napari_meunet.learning import lesson as room
+from napari_meunet.learning.lesson import learn, learning_config
 from napari_meunet.network.card import Card, NetworkConfig, TrainingRecord, read_card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint

@@ -1,20 +1,15 @@
 """A model that learns from corrections, and is kept if that made it better."""
 
 import hashlib
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from statistics import fmean
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_meunet.atomic import writing
 from napari_meunet.config import SegmentationConfig, TrainingConfig
 from napari_meunet.errors import MeUNetError
-from napari_meunet.inference.part import segment_part
-from napari_meunet.labels.box import Box
 from napari_meunet.labels.store import LabelStore
+from napari_meunet.learning.comparison import Known, Outcome, Score, better_model
 from napari_meunet.network.card import Card
 from napari_meunet.network.checkpoint import (
     Checkpoint,
@@ -23,8 +18,6 @@ from napari_meunet.network.checkpoint import (
 )
 from napari_meunet.progress import Progress, Steps
 from napari_meunet.training.draft import draft_card, suited_to
-from napari_meunet.training.evaluation.metrics import N_VALUES, confusion, overlaps
-from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.output import (
     candidate_path,
     candidates,
@@ -58,54 +51,12 @@ SURE = 0.995
 of what a model had missed counted as right that one with half as many wrong voxels was
 refused: see benchmarks/correction."""
 
-CLEARLY = 0.95
-"""Of the voxels that were wrong before, at most so many may be wrong now. One that had
-2.5 % fewer on what was held out of a phantom was worse on the rest of it."""
-
 PATCH = 64
 """Edge of the patches in voxels."""
 
 MEASURED = "held-out cells"
 """Said of figures on cells of the scan that were not learned from, by what a person
 vouches for and by what the model before was sure of."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """How labels agree with what is known of cells that were held out.
-
-    That is what a person vouches for, and what the model before was sure of.
-
-    Attributes
-    ----------
-    wrong, total
-        Voxels.
-    dice
-        Of the classes that are there or were found there, by name.
-    """
-
-    wrong: int
-    total: int
-    dice: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of learning.
-
-    Attributes
-    ----------
-    before, after
-        Of the model that was there, and of the new one.
-    """
-
-    before: Score
-    after: Score
-
-    @property
-    def is_better(self) -> bool:
-        """Whether clearly fewer voxels are wrong, so that the new model is kept."""
-        return self.after.wrong < CLEARLY * self.before.wrong
 
 
 def learning_config(
@@ -159,10 +110,10 @@ def learn(
     reviewed; from what the model has said of the rest without much doubt, so that it
     does not forget; and from `replay`. A quarter of the scan is held out, cell by cell:
     there both models label some cells that a person vouches for something in, and some
-    where nobody has looked; only if clearly fewer voxels are wrong than before is the
-    new one written. What the model had next to no doubt of counts as right: else a
-    model would win that has unlearned the rest, as corrections lie where the first one
-    was wrong.
+    where nobody has looked, and so does the one halfway between the two. Only if
+    clearly fewer voxels are wrong than before is the better new one written. What the
+    model before had next to no doubt of counts as right: else a model would win that
+    has unlearned the rest, as corrections lie where the first one was wrong.
 
     Parameters
     ----------
@@ -211,8 +162,8 @@ def learn(
             "'exact' first, or train with 'meunet train'"
         )
     cells, boxes = vouched.split(config.seed)
-    known = vouched.volume(~cells, sure=SURE).planes
-    truth = [(box, known[box]) for box in boxes]  # of now: a person may go on
+    held_out = vouched.volume(~cells, sure=SURE).planes
+    truth = [(box, held_out[box]) for box in boxes]  # of now: a person may go on
     config = suited_to(checkpoint, config)
     key = _key(checkpoint, config, vouched)
     yield Progress(0, config.joint_steps, "steps", "looking at what was corrected")
@@ -229,11 +180,10 @@ def learn(
     how = SegmentationConfig(
         device=config.device, memory=config.memory, exact_halo=False
     )
-    before = yield from _score(volume, checkpoint, how, truth, output.parent)
-    after = yield from _score(volume, new, how, truth, output.parent)
-    outcome = Outcome(before, after)
+    known = Known(volume, truth, how, output.parent)
+    outcome, new = yield from better_model(known, checkpoint, new)
     if outcome.is_better:
-        save_checkpoint(_measured(new, after), output)
+        save_checkpoint(_measured(new, outcome.after), output)
     with writing(output):
         candidate.unlink()
     return outcome
@@ -276,46 +226,6 @@ def _discard_others(output: Path, candidate: Path) -> None:
     with writing(output):
         for path in set(candidates(output)) - kept:
             path.unlink()
-
-
-def _score(
-    volume: Volume,
-    checkpoint: Checkpoint,
-    how: SegmentationConfig,
-    truth: Sequence[tuple[Box, NDArray[np.uint8]]],
-    parent: Path,
-) -> Generator[Progress, None, Score]:
-    """Label some boxes, and compare them with what is known of them."""
-    table = np.zeros((N_VALUES, N_VALUES), np.int64)
-    for number, (box, known) in enumerate(truth, start=1):
-        message = f"{checkpoint.card.name}, held-out place {number} of {len(truth)}"
-        steps = segment_part(volume, checkpoint, how, box, parent)
-        labels = yield from _saying(message, steps)
-        table += confusion(labels, known)
-    names = {label.value: label.name for label in checkpoint.card.classes[1:]}
-    found = overlaps(table, names)
-    table = table[:, :IGNORE]
-    return Score(
-        wrong=int(table.sum() - table.trace()),
-        total=int(table.sum()),
-        dice={names[v]: row.dice for v, row in found.items() if row.dice is not None},
-    )
-
-
-def _saying(
-    message: str, steps: Generator[Progress, None, NDArray[np.uint8]]
-) -> Generator[Progress, None, NDArray[np.uint8]]:
-    """Pass steps on with a message, and what they return."""
-    try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                labels: NDArray[np.uint8] = end.value
-                return labels
-            yield replace(step, message=message)
-    finally:
-        steps.close()
 
 
 def _measured(checkpoint: Checkpoint, score: Score) -> Checkpoint:

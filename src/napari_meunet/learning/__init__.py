@@ -1,0 +1,1 @@
+"""Models that learn from corrections, and are kept if that made them better."""
