@@ -120,6 +120,25 @@ def test_islands_that_nobody_has_painted_stay(stored, used):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_island_that_was_erased_in_both_planes_is_erased_between(stored, used, axis):
+    shape = (24, 24)
+    labels = np.zeros((24, 24, 24), np.uint8)
+    along = np.moveaxis(labels, axis, 0)
+    mine, spot, other = (disk(shape, at, 2) for at in ((5, 5), (5, 18), (18, 18)))
+    along[:, spot | other] = 1  # of the model
+    store = stored(labels)
+    for place in (4, 12):
+        paint(store, axis, place, mine)
+        paint(store, axis, place, spot, value=0)
+    paint(store, axis, 20, mine)  # but not here
+    found = np.moveaxis(used(store, Interpolate(1, axis)), axis, 0)
+    expected = along.copy()
+    expected[4:21] |= mine
+    expected[4:13, spot] = 0
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_an_island_of_the_model_is_gone_by_if_its_other_end_was_painted(stored, used):
     shape = (30, 30)
     small, large = disk(shape, (15, 15), 4), disk(shape, (15, 15), 10)

@@ -28,19 +28,20 @@ class _Gap:
     ----------
     outlines
         Of what is drawn.
-    drawn
-        Where that is in one of the two planes, ``(rows, columns)``.
+    settled
+        Where that is in one of the two planes, ``(rows, columns)``, and where a person
+        has erased the label in both.
     others
         Where islands are in one of them in which nobody has painted.
     """
 
     outlines: Outlines
-    drawn: Mask
+    settled: Mask
     others: Mask
 
     def old(self, seen: Mask, mask: Mask) -> Mask:
         """Return what of the label in a plane between gives way to a mask."""
-        return islands_at(seen, mask | self.drawn) & ~self.others
+        return islands_at(seen, mask | self.settled) & ~self.others
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Interpolate(PlaneTool):
 
     Islands of the label in which nobody has painted stay as they are, in the planes
     between as well: only those are drawn that a person has painted in one of two
-    planes, and those that overlap them in the other.
+    planes, and those that overlap them in the other. What they have erased in both is
+    erased between.
 
     Attributes
     ----------
@@ -108,24 +110,24 @@ class Interpolate(PlaneTool):
         planes = [self.plane(canvas.box, number) for number in (first, last)]
         voxel = [size for i, size in enumerate(canvas.voxel) if i != self.axis]
         a, b = (self.seen(canvas, plane) for plane in planes)
-        mine_a, mine_b = (
-            islands_at(mask, self._mine(canvas, plane))
-            for mask, plane in zip((a, b), planes, strict=True)
+        mine_a, mine_b = (canvas.corrected(p).squeeze(self.axis) for p in planes)
+        tools_a, tools_b = (self._by_tools(canvas, plane) for plane in planes)
+        painted_a = islands_at(a, mine_a & ~tools_a)
+        painted_b = islands_at(b, mine_b & ~tools_b)
+        drawn_a = painted_a | islands_at(a, painted_b)
+        drawn_b = painted_b | islands_at(b, painted_a)
+        return _Gap(
+            outlines=Outlines(drawn_a, drawn_b, voxel),
+            settled=drawn_a | drawn_b | (mine_a & mine_b & ~a & ~b),
+            others=(a & ~drawn_a) | (b & ~drawn_b),
         )
-        drawn_a, drawn_b = (
-            mine_a | islands_at(a, mine_b),
-            mine_b | islands_at(b, mine_a),
-        )
-        others = (a & ~drawn_a) | (b & ~drawn_b)
-        return _Gap(Outlines(drawn_a, drawn_b, voxel), drawn_a | drawn_b, others)
 
-    def _mine(self, canvas: Canvas, plane: Box) -> Mask:
-        """Return where a person has painted the label, ``(rows, columns)``."""
+    def _by_tools(self, canvas: Canvas, plane: Box) -> Mask:
+        """Return what tools have set in a plane on their way, ``(rows, columns)``."""
         by_tools = self._set_by_tools(canvas, plane)
-        mine = canvas.corrected(plane) & (canvas.read(plane) == self.label)
         lines = (planes_of(plane, 0, part) for part in chunks(plane[0], 1))
-        mine &= ~np.concatenate([by_tools.mask(line) for line in lines])
-        return np.asarray(mine.squeeze(self.axis), bool)
+        found = np.concatenate([by_tools.mask(line) for line in lines])
+        return np.asarray(found.squeeze(self.axis), bool)
 
     def _painted(self, canvas: Canvas) -> Generator[Progress, None, list[int]]:
         """Return the planes in which a person has set the label.
