@@ -120,6 +120,69 @@ def test_islands_that_nobody_has_painted_stay(stored, used):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_organs_that_have_nothing_to_do_with_each_other_are_not_joined(stored, used):
+    one, two, third = (np.zeros((30, 70), bool) for _ in range(3))
+    one[4:10, 4:10] = two[4:10, 54:60] = third[20:26, 30:36] = True
+    labels = np.zeros((11, 30, 70), np.uint8)
+    labels[:, third] = 1  # of the model
+    labels[:, 2:12, 25:40] = 2
+    store = stored(labels)
+    paint(store, 0, 0, one)
+    paint(store, 0, 10, two)
+    found = used(store, Interpolate(1, 0))
+    assert (found[:, 2:12, 25:40] == 2).all()
+    assert (found[:, third] == 1).all()
+    assert (found[1:10] == 1).sum() < 9 * third.sum() + 10
+
+
+def test_a_slanted_neighbour_of_what_was_painted_stays(stored, used):
+    mine, other = np.zeros((2, 11, 30, 60), np.uint8)
+    for z in range(11):
+        mine[z, 10:16, 4 + z : 10 + z] = 1
+        other[z, 10:16, 20 + z : 26 + z] = 1
+    store = stored(other)
+    for z in (0, 10):
+        paint(store, 0, z, mine[z].astype(bool))
+    found = used(store, Interpolate(1, 0))
+    np.testing.assert_array_equal(found, mine | other)
+
+
+def test_the_branches_of_what_was_painted_are_drawn(stored, used):
+    shape = (40, 60)
+    trunk, one, two = (
+        disk(shape, (20, 30), 14),
+        disk(shape, (20, 20), 7),
+        disk(shape, (20, 40), 7),
+    )
+    labels = np.zeros((9, *shape), np.uint8)
+    labels[8] = two  # of the model
+    store = stored(labels)
+    paint(store, 0, 0, trunk)
+    paint(store, 0, 8, one)
+    found = used(store, Interpolate(1, 0))
+    for branch in (one, two):
+        assert (found[7] == 1)[branch].all()
+    areas = (found == 1).sum((1, 2))
+    assert (np.diff(areas) <= 0).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_islands_that_only_a_tool_has_touched_stay(stored, used, axis):
+    shape = (24, 24)
+    labels = np.zeros((24, 24, 24), np.uint8)
+    along = np.moveaxis(labels, axis, 0)
+    mine = disk(shape, (6, 6), 3)
+    for place in range(24):  # of the model, and thicker in the middle
+        along[place, disk(shape, (17, 17), 2 + (8 < place < 16))] = 1
+    store = stored(labels)
+    grown = np.moveaxis(used(store, Grow(1, 4.0)), axis, 0).copy()
+    for place in (4, 20):
+        paint(store, axis, place, mine)
+    found = np.moveaxis(used(store, Interpolate(1, axis)), axis, 0)
+    grown[4:21, mine] = 1
+    np.testing.assert_array_equal(found, grown)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_an_island_that_was_erased_in_both_planes_is_erased_between(stored, used, axis):
     shape = (24, 24)

@@ -1,6 +1,6 @@
 """The tool that draws a label between the planes in which a person has painted it."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -20,7 +20,36 @@ from napari_meunet.labels.tools.take_over import TakeOver
 from napari_meunet.progress import Progress, Steps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class _Key:
+    """A painted plane; all of it ``(rows, columns)``.
+
+    Attributes
+    ----------
+    seen
+        Where the label is.
+    painted
+        Its islands that a person has painted in.
+    mine
+        Where a person has set anything.
+    """
+
+    seen: Mask
+    painted: Mask
+    mine: Mask
+
+    def drawn(self, other: "_Key") -> Mask:
+        """Return the islands that are drawn on the way to another plane.
+
+        Those that were painted, and those that belong to what was painted there: they
+        overlap that, and nothing else of the label.
+        """
+        theirs = islands_at(self.seen, other.painted)
+        theirs &= ~islands_at(self.seen, other.seen & ~other.painted)
+        return self.painted | theirs
+
+
+@dataclass(frozen=True, eq=False)
 class _Gap:
     """What there is between two painted planes.
 
@@ -28,20 +57,31 @@ class _Gap:
     ----------
     outlines
         Of what is drawn.
-    settled
-        Where that is in one of the two planes, ``(rows, columns)``, and where a person
-        has erased the label in both.
+    erased
+        Where a person has erased the label in both planes, ``(rows, columns)``.
     others
-        Where islands are in one of them in which nobody has painted.
+        Where islands are in one of them that are not drawn.
     """
 
     outlines: Outlines
-    settled: Mask
+    erased: Mask
     others: Mask
+
+    @classmethod
+    def between(cls, first: _Key, last: _Key, voxel: Sequence[float]) -> "_Gap":
+        """Return what there is between two planes, with the size of their voxels."""
+        drawn = first.drawn(last), last.drawn(first)
+        # else two islands would be joined that have nothing to do with each other
+        moves = not (first.seen & last.seen).any()
+        return cls(
+            outlines=Outlines(*drawn, voxel, moves=moves),
+            erased=first.mine & last.mine & ~first.seen & ~last.seen,
+            others=(first.seen & ~drawn[0]) | (last.seen & ~drawn[1]),
+        )
 
     def old(self, seen: Mask, mask: Mask) -> Mask:
         """Return what of the label in a plane between gives way to a mask."""
-        return islands_at(seen, mask | self.settled) & ~self.others
+        return (islands_at(seen, mask) & ~self.others) | (seen & self.erased)
 
 
 @dataclass(frozen=True)
@@ -53,10 +93,10 @@ class Interpolate(PlaneTool):
     drawn anew. What tools have set on their way through several planes does not
     count.
 
-    Islands of the label in which nobody has painted stay as they are, in the planes
-    between as well: only those are drawn that a person has painted in one of two
-    planes, and those that overlap them in the other. What they have erased in both is
-    erased between.
+    Only islands are drawn that a person has painted in one of two planes, with those
+    that overlap nothing but these in the other. Other islands stay as they are, in the
+    planes between as well, unless they touch what is drawn. What a person has erased in
+    both planes is erased between.
 
     Attributes
     ----------
@@ -94,40 +134,47 @@ class Interpolate(PlaneTool):
             )
         total = sum(last - first - 1 for first, last in gaps)
         done = 0
-        for first, last in gaps:
-            gap = self._gap(canvas, first, last)
-            for plane in range(first + 1, last):
-                mask = gap.outlines.at((plane - first) / (last - first))
-                old = gap.old(self.seen(canvas, self.plane(canvas.box, plane)), mask)
-                self.draw(canvas, plane, mask, old, drawn_before.get(plane, []))
+        for first, last, gap in self._between(canvas, gaps):
+            for number in range(first + 1, last):
+                plane = self.plane(canvas.box, number)
+                before = canvas.read(plane)
+                mask = gap.outlines.at((number - first) / (last - first))
+                old = gap.old(self.seen(before), mask)
+                self.draw(
+                    canvas, plane, before, mask, old, drawn_before.get(number, [])
+                )
                 done += 1
                 yield Progress(done, total, "planes", "drawing")
 
     def _is_wanted(self, first: int, last: int) -> bool:
         return self.around is None or first <= self.around <= last
 
-    def _gap(self, canvas: Canvas, first: int, last: int) -> _Gap:
-        planes = [self.plane(canvas.box, number) for number in (first, last)]
+    def _between(
+        self, canvas: Canvas, gaps: list[tuple[int, int]]
+    ) -> Iterator[tuple[int, int, _Gap]]:
+        """Yield gaps between painted planes, each of which is read once."""
         voxel = [size for i, size in enumerate(canvas.voxel) if i != self.axis]
-        a, b = (self.seen(canvas, plane) for plane in planes)
-        mine_a, mine_b = (canvas.corrected(p).squeeze(self.axis) for p in planes)
-        tools_a, tools_b = (self._by_tools(canvas, plane) for plane in planes)
-        painted_a = islands_at(a, mine_a & ~tools_a)
-        painted_b = islands_at(b, mine_b & ~tools_b)
-        drawn_a = painted_a | islands_at(a, painted_b)
-        drawn_b = painted_b | islands_at(b, painted_a)
-        return _Gap(
-            outlines=Outlines(drawn_a, drawn_b, voxel),
-            settled=drawn_a | drawn_b | (mine_a & mine_b & ~a & ~b),
-            others=(a & ~drawn_a) | (b & ~drawn_b),
-        )
+        by_tools = self._set_by_tools(canvas)
+        keys: dict[int, _Key] = {}
+        for first, last in gaps:
+            keys = {
+                number: keys.get(number) or self._key(canvas, number, by_tools)
+                for number in (first, last)
+            }
+            yield first, last, _Gap.between(keys[first], keys[last], voxel)
 
-    def _by_tools(self, canvas: Canvas, plane: Box) -> Mask:
-        """Return what tools have set in a plane on their way, ``(rows, columns)``."""
-        by_tools = self._set_by_tools(canvas, plane)
+    def _key(
+        self, canvas: Canvas, number: int, by_tools: list[tuple[Box, int]]
+    ) -> _Key:
+        """Read a painted plane."""
+        plane = self.plane(canvas.box, number)
+        seen, mine = self.seen(canvas.read(plane)), canvas.corrected(plane)
+        here = [item for item in by_tools if intersection(item[0], plane) is not None]
+        tools = SetByTools(canvas.journal, here, self.label)
         lines = (planes_of(plane, 0, part) for part in chunks(plane[0], 1))
-        found = np.concatenate([by_tools.mask(line) for line in lines])
-        return np.asarray(found.squeeze(self.axis), bool)
+        by_hand = mine & ~np.concatenate([tools.mask(line) for line in lines])
+        painted = islands_at(seen, by_hand.squeeze(self.axis))
+        return _Key(seen, painted, mine.squeeze(self.axis))
 
     def _painted(self, canvas: Canvas) -> Generator[Progress, None, list[int]]:
         """Return the planes in which a person has set the label.
@@ -135,7 +182,7 @@ class Interpolate(PlaneTool):
         The labels are read plane by plane along z, as they lie on the disk.
         """
         part, planes = canvas.box[self.axis], canvas.planes
-        by_tools = self._set_by_tools(canvas, canvas.box)
+        by_tools = SetByTools(canvas.journal, self._set_by_tools(canvas), self.label)
         found = np.zeros(part.stop - part.start, bool)
         others = tuple(axis for axis in range(3) if axis != self.axis)
         for i, here in enumerate(planes):
@@ -168,19 +215,19 @@ class Interpolate(PlaneTool):
                     planes.pop(plane, None)
         return planes
 
-    def _set_by_tools(self, canvas: Canvas, box: Box) -> SetByTools:
-        """Look at the strokes in a box of tools that went through several planes.
+    def _set_by_tools(self, canvas: Canvas) -> list[tuple[Box, int]]:
+        """Return the edits of tools that went through several planes.
 
         What was taken over from somebody else may have been painted.
         """
-        strokes = [
-            stroke
+        places = [
+            place
             for stroke in canvas.journal.history.done
             if stroke.tool not in (PAINT, self.name, TakeOver.name)
             and extent(stroke.box)[self.axis] > 1
-            and intersection(stroke.box, box) is not None
+            for place in stroke.places
         ]
-        return SetByTools(canvas.journal, strokes, self.label)
+        return list(zip(canvas.journal.boxes(places), places, strict=True))
 
     def _drew(self, edit: Edit) -> bool:
         """Tell whether an edit has drawn this label in one plane."""

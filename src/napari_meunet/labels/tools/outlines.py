@@ -24,7 +24,7 @@ class Outlines:
     """A shape in two planes, and what it is in those between.
 
     Signed distances from the outlines in the two planes are interpolated linearly
-    [1]_; outlines that do not overlap move along the line between their centres [2]_.
+    [1]_; if asked, they move along the line between their centres meanwhile [2]_.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ class Outlines:
         The shape, ``(rows, columns)``; some of it in each plane.
     voxel
         Size of a voxel along (rows, columns).
+    moves
+        Whether the outlines move.
 
     References
     ----------
@@ -41,10 +43,12 @@ class Outlines:
        and Applications 12(3), 1992.
     """
 
-    def __init__(self, first: Mask, last: Mask, voxel: Sequence[float]) -> None:
+    def __init__(
+        self, first: Mask, last: Mask, voxel: Sequence[float], *, moves: bool
+    ) -> None:
         self._first, self._last = _depth(first, voxel), _depth(last, voxel)
         self._path = np.zeros(2)
-        if not (first & last).any():
+        if moves:
             self._path = np.subtract(center_of_mass(last), center_of_mass(first))
 
     def at(self, t: float) -> Mask:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.box import Box, intersection, planes_of, within
@@ -34,14 +35,15 @@ class PlaneTool:
         """Return one plane of a box."""
         return planes_of(box, self.axis, slice(place, place + 1))
 
-    def seen(self, canvas: Canvas, plane: Box) -> Mask:
-        """Return where the label is in a plane, ``(rows, columns)``."""
-        return np.asarray(canvas.read(plane).squeeze(self.axis) == self.label, bool)
+    def seen(self, labels: NDArray[np.uint8]) -> Mask:
+        """Return where the label is in the labels of a plane, ``(rows, columns)``."""
+        return np.asarray(labels.squeeze(self.axis) == self.label, bool)
 
     def draw(
         self,
         canvas: Canvas,
-        number: int,
+        plane: Box,
+        before: NDArray[np.uint8],
         mask: Mask,
         old: Mask,
         drawn_before: Sequence[int] = (),
@@ -52,8 +54,10 @@ class PlaneTool:
         ----------
         canvas
             What is drawn on.
-        number
-            Of the plane.
+        plane
+            Which plane.
+        before
+            Its labels.
         mask
             Where.
         old
@@ -62,8 +66,6 @@ class PlaneTool:
             Edits of the journal, by their places there, that have drawn this plane
             before: what they set gives way, too.
         """
-        plane = self.plane(canvas.box, number)
-        before = canvas.read(plane)
         goes = np.expand_dims(old, self.axis).copy()
         stays = canvas.corrected(plane)
         for edit in canvas.journal.edits(drawn_before):
@@ -106,12 +108,12 @@ class CopyPlane(PlaneTool):
                 f"the plane to copy from must lie in the volume, got {source} of "
                 f"{canvas.shape[self.axis]}; go to another plane"
             )
-        mask = self.seen(canvas, self.plane(canvas.box, source))
+        mask = self.seen(canvas.read(self.plane(canvas.box, source)))
         if not mask.any():
             raise MeUNetError(
                 f"plane {source} must have label {self.label}, got none of it there; "
                 "choose another label or plane"
             )
-        old = self.seen(canvas, self.plane(canvas.box, target))
-        self.draw(canvas, target, mask, old)
+        before = canvas.read(canvas.box)
+        self.draw(canvas, canvas.box, before, mask, old=self.seen(before))
         yield Progress(1, 1, "planes")

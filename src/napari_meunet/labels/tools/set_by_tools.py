@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_meunet.labels.box import Box, intersection, within
 from napari_meunet.labels.edit import Edit
-from napari_meunet.labels.journal.history import Stroke
 from napari_meunet.labels.tools.pieces import Mask
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SetByTools:
-    """Tells, plane by plane, where some strokes have set a label.
+    """Tells, plane by plane, where some edits have set a label.
 
     What a person had set before, and a tool has changed, is still theirs.
 
@@ -26,21 +25,19 @@ class SetByTools:
     Parameters
     ----------
     journal
-        Holds the strokes.
-    strokes
-        Of tools.
+        Holds the edits.
+    edits
+        Of tools: where, and their places in the journal.
     label
         What they may have set.
     """
 
     def __init__(
-        self, journal: "Journal", strokes: Iterable[Stroke], label: int
+        self, journal: "Journal", edits: Iterable[tuple[Box, int]], label: int
     ) -> None:
         self._journal = journal
         self._label = label
-        places = [place for stroke in strokes for place in stroke.places]
-        boxes = zip(journal.boxes(places), places, strict=True)
-        self._ahead = deque(sorted(boxes, key=lambda item: item[0][0].start))
+        self._ahead = deque(sorted(edits, key=lambda item: item[0][0].start))
         self._here: list[tuple[Box, Mask]] = []
 
     def mask(self, plane: Box) -> Mask:
