@@ -10,12 +10,13 @@ from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.learning import lesson as room
+from napari_meunet.learning.comparison import Known, Score
 from napari_meunet.learning.lesson import learn, learning_config
 from napari_meunet.network.card import Card, NetworkConfig, TrainingRecord, read_card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
-from napari_meunet.progress import returned
+from napari_meunet.progress import Progress, returned
 from napari_meunet.training.output import candidates
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
@@ -122,6 +123,36 @@ def test_a_model_that_is_no_better_is_not_kept(scan, store, checkpoint, tmp_path
     assert not candidates(output)
 
 
+def test_the_model_halfway_is_written_where_it_is_better(
+    scan, store, acquainted, tmp_path, monkeypatch
+):
+    wrong = {
+        "the model before": 100,
+        "the new model": 50,
+        "halfway to the new model": 9,
+    }
+
+    def score(self, model, name):
+        yield Progress(1, 1, "planes", name)
+        return Score(wrong[name], 1000, {"ball": 0.9})
+
+    monkeypatch.setattr(Known, "score", score)
+    output = tmp_path / "new.safetensors"
+    outcome = returned(learned(scan, store, acquainted, output, n_steps=2))
+    assert outcome.halfway
+    assert "mean of the weights" in read_card(output).data
+    half = load_checkpoint(output).weights
+    wrong["the new model"] = 8
+    outcome = returned(learned(scan, store, acquainted, output, n_steps=2))
+    assert not outcome.halfway
+    whole = load_checkpoint(output).weights
+    floats = {name: each for name, each in whole.items() if each.is_floating_point()}
+    for name, weight in floats.items():
+        mean = (weight + acquainted.weights[name]) / 2
+        torch.testing.assert_close(half[name], mean, rtol=2e-3, atol=2e-3)
+    assert any((half[name] != weight).any() for name, weight in floats.items())
+
+
 def test_measuring_counts_what_a_person_vouches_for_and_the_model_was_sure_of(
     scan, store, checkpoint, truth, tmp_path
 ):
@@ -149,7 +180,7 @@ def test_a_training_that_was_stopped_goes_on_and_is_not_done_twice(
         while "held-out" not in step.message:
             step = next(steps)
             counts.append(step.done)
-    assert counts[:2] == [0, 3]
+    assert counts[:2] == [0, 3]  # first the corrections are looked at
     (candidate,) = candidates(output)
     assert candidate.suffix == ".safetensors"
     assert not output.exists()
@@ -167,10 +198,10 @@ def test_too_few_corrections_are_refused_before_work_starts(scan, checkpoint, tm
     with LabelStore.create(folder, scan, checkpoint.card.classes) as store:
         output = tmp_path / "new.safetensors"
         with pytest.raises(MeUNetError, match="run Segment with the preset 'exact'"):
-            next(learned(scan, store, checkpoint, output))
+            returned(learned(scan, store, checkpoint, output))
         store.write_confidence((0, 0, 0), np.full((10, 16, 64), 128, np.uint8))
         with pytest.raises(MeUNetError, match="got 0; correct a few more places"):
-            next(learned(scan, store, checkpoint, output))
+            returned(learned(scan, store, checkpoint, output))
 
 
 def test_a_model_of_sided_things_is_not_shown_mirrored_ones(checkpoint):

@@ -257,16 +257,19 @@ def test_a_labels_folder_does_not_bring_a_scan_that_is_shown(
     scan, store, tmp_path, monkeypatch
 ):
     store.close()
-    assert shown_scans(None) == set()
+    assert shown_scans(None) == {}
     viewer = ViewerModel()
     viewer.add_image(np.zeros((2, 3, 4)))  # of no file
-    assert shown_scans(viewer) == set()
+    assert shown_scans(viewer) == {}
     monkeypatch.chdir(tmp_path)
     viewer.add_layer(
         Layer.create(*image_layer(open_volume(scan.relative_to(tmp_path))))
     )
     (labels,) = labels_layers(store.folder, shown_scans(viewer))
     assert labels[2] == "labels"
+    viewer.layers[-1].scale = (1, 1, 1)  # no place for these labels any more
+    image, labels = labels_layers(store.folder, shown_scans(viewer))
+    assert tuple(image[1]["scale"]) == tuple(labels[1]["scale"]) == SPACING
 
 
 def test_a_labels_folder_without_its_scan_is_shown_alone(scan, store, told):

@@ -132,6 +132,8 @@ def _tell(outcome: "Outcome", output: Path, *, as_json: bool) -> None:
     print("held-out cells")
     for name, score in (("before", outcome.before), ("after", outcome.after)):
         print(f"  {name:6}  {_in_words(score)}")
+    if kept and outcome.halfway:
+        print("the means of the weights before and after were best")
     print(kept or "no better than before: no model was written")
 
 

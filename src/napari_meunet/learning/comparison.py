@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_meunet.config import SegmentationConfig
@@ -117,6 +116,8 @@ def better_model(
 ) -> Generator[Progress, None, tuple[Outcome, Checkpoint]]:
     """Compare a model with a new one, and with what lies halfway.
 
+    The better of two is a little less good elsewhere than on what it was chosen by.
+
     Parameters
     ----------
     known
@@ -131,28 +132,11 @@ def better_model(
     """
     before = yield from known.score(old, "the model before")
     after = yield from known.score(new, "the new model")
-    middle = _halfway(old, new)
+    middle = old.halfway_to(new)
     after_half = yield from known.score(middle, "halfway to the new model")
-    if after_half.wrong < after.wrong:
+    if after_half.wrong <= after.wrong:
         return Outcome(before, after_half, halfway=True), middle
     return Outcome(before, after, halfway=False), new
-
-
-def _halfway(old: Checkpoint, new: Checkpoint) -> Checkpoint:
-    """Return the model with the means of the weights of two.
-
-    What was learned from a few places at times does harm elsewhere, and the mean with
-    the model before takes most of that back (Wortsman et al., Robust fine-tuning of
-    zero-shot models, CVPR 2022).
-    """
-    weights = {
-        name: torch.lerp(old.weights[name], weight, 0.5)
-        if weight.is_floating_point()
-        else weight
-        for name, weight in new.weights.items()
-    }
-    data = f"{new.card.data}; the mean of the weights before and after"
-    return Checkpoint(weights, new.card.model_copy(update={"data": data}))
 
 
 def _saying(

@@ -137,7 +137,7 @@ def learn(
     Yields
     ------
     Progress
-        Of the training, then of labelling what was held out.
+        Of reading, of the training, then of labelling what was held out.
 
     Returns
     -------
@@ -153,6 +153,7 @@ def learn(
     require_writable(output)
     store.require_scan(volume)
     store.require_classes(checkpoint.card.classes)
+    yield Progress(0, 1, "scans", "looking at what was corrected")
     vouched = Vouched(store)
     if store.confidence is None:
         # corrections alone are of what was missed, and say nothing of the rest
@@ -166,7 +167,6 @@ def learn(
     truth = [(box, held_out[box]) for box in boxes]  # of now: a person may go on
     config = suited_to(checkpoint, config)
     key = _key(checkpoint, config, vouched)
-    yield Progress(0, config.joint_steps, "steps", "looking at what was corrected")
     candidate = candidate_path(output, key)
     _discard_others(output, candidate)
     if not candidate.exists():  # else it was stopped while it was measured

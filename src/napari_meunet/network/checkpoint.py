@@ -74,6 +74,23 @@ class Checkpoint:
             ) from error
         return network.eval()
 
+    def halfway_to(self, other: "Checkpoint") -> "Checkpoint":
+        """Return a model whose weights are the means of two, with the card of `other`.
+
+        What was learned from a few places at times does harm elsewhere, and the mean
+        with the model before takes most of that back (Wortsman et al., Robust
+        fine-tuning of zero-shot models, CVPR 2022). Both must have the same
+        architecture, and their features the same statistics.
+        """
+        weights = {
+            name: torch.lerp(self.weights[name], weight, 0.5)
+            if weight.is_floating_point()
+            else weight
+            for name, weight in other.weights.items()
+        }
+        data = f"{other.card.data}; the mean of the weights before and after"
+        return Checkpoint(weights, other.card.model_copy(update={"data": data}))
+
     def digest(self) -> str:
         """Return a SHA-256 of architecture, names and values: what runs are tied to."""
         digest = hashlib.sha256(self.card.network.model_dump_json().encode())

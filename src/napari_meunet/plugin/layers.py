@@ -7,9 +7,10 @@ run in worker threads, or where it is loaded already.
 
 import logging
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Data, attributes and type of a layer, as readers return them."""
+
+Scale = tuple[float, ...]
+"""Of a layer along its axes, in its units."""
 
 AXES = ("z", "y", "x")
 
@@ -94,16 +98,19 @@ def holds_labels(path: Path) -> bool:
     return path.suffix == ".meunet" or is_labels_folder(path)
 
 
-def shown_scans(viewer: "ViewerModel | None") -> set[Path]:
-    """Return the resolved paths of the scans that a viewer shows."""
-    layers = viewer.layers if viewer is not None else ()
-    images = (layer for layer in layers if isinstance(layer, Image))
-    volumes = (image.metadata.get(_VOLUME) for image in images)
-    paths = (volume.source.path for volume in volumes if volume is not None)
-    return {path.resolve() for path in paths if path is not None}
+def shown_scans(viewer: "ViewerModel | None") -> dict[Path, Scale]:
+    """Return the scans that a viewer shows, by resolved path, and their scales."""
+    shown: dict[Path, Scale] = {}
+    for layer in viewer.layers if viewer is not None else ():
+        volume = layer.metadata.get(_VOLUME) if isinstance(layer, Image) else None
+        if volume is not None and volume.source.path is not None:
+            shown[volume.source.path.resolve()] = tuple(layer.scale)
+    return shown
 
 
-def labels_layers(folder: Path, shown: Collection[Path] = ()) -> list[LayerData]:
+def labels_layers(
+    folder: Path, shown: Mapping[Path, Scale] = MappingProxyType({})
+) -> list[LayerData]:
     """Return the labels layer of a folder, and its scan if that lies beside it.
 
     Parameters
@@ -111,7 +118,7 @@ def labels_layers(folder: Path, shown: Collection[Path] = ()) -> list[LayerData]
     folder
         With the labels.
     shown
-        Scans that are not wanted again, see `shown_scans`.
+        Scans that are not wanted again if they lie where they would, see `shown_scans`.
 
     Raises
     ------
@@ -122,12 +129,12 @@ def labels_layers(folder: Path, shown: Collection[Path] = ()) -> list[LayerData]
 
     store = open_store(folder)
     scan = folder.parent / store.manifest.scan.name
-    if scan.resolve() in shown:
-        return [labels_layer(store)]
     try:
-        return _in_one_space(open_volume(scan), store)
+        image, labels = _in_one_space(open_volume(scan), store)
     except MeUNetError:  # it was moved, or one of several channels was labelled
         return [labels_layer(store)]
+    scale = image[1].get("scale", (1.0,) * len(AXES))
+    return [labels] if shown.get(scan.resolve()) == scale else [image, labels]
 
 
 def folder_name(layer: str) -> str:

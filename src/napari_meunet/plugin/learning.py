@@ -89,10 +89,11 @@ def outcome_in_words(outcome: "Outcome", output: Path) -> str:
             f"{figures} That is no better, so the new model was not kept. Set "
             "a few planes of more places right (K), and try again."
         )
+    which = "Halfway to what was learned was best. " if outcome.halfway else ""
     return (
-        f"{figures} The new model is {output.name}, beside the scan: choose it in the "
-        "Segment dock and run again. What you have corrected stays, and the models "
-        "before it stay in the list."
+        f"{figures} {which}The new model is {output.name}, beside the scan: choose it "
+        "in the Segment dock and run again. What you have corrected stays, and the "
+        "models before it stay in the list."
     )
 
 

@@ -6,6 +6,7 @@ import torch
 
 from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.loop.losses import (
+    FEW_LABELS,
     at_offsets,
     class_weights,
     dice_loss,
@@ -72,21 +73,28 @@ def test_the_cross_entropy_alone_is_what_dice_leaves():
     torch.testing.assert_close(alone, expected)
 
 
-def test_a_patch_with_few_labels_counts_as_much_as_a_full_one():
-    logits = torch.randn(3, 3, 4, 4, 4, requires_grad=True)
-    labels = torch.randint(0, 3, (3, 4, 4, 4))
+def test_a_patch_with_some_labels_counts_as_much_as_a_full_one():
+    entropy = torch.nn.functional.cross_entropy
+    logits = torch.randn(3, 3, 8, 16, 16, requires_grad=True)
+    labels = torch.randint(0, 3, (3, 8, 16, 16))
     labels[0, 1:] = IGNORE
     labels[2] = IGNORE  # and one with none counts for nothing
-    alone = [
-        torch.nn.functional.cross_entropy(logits[i : i + 1], labels[i : i + 1])
-        if i
-        else torch.nn.functional.cross_entropy(logits[:1, :, :1], labels[:1, :1])
-        for i in (0, 1)
-    ]
+    expected = entropy(logits[:1, :, :1], labels[:1, :1])
+    expected = (expected + entropy(logits[1:2], labels[1:2])) / 2
     loss = segmentation_loss(logits, labels, dice=False)
-    torch.testing.assert_close(loss, sum(alone) / 2)
+    torch.testing.assert_close(loss, expected)
     loss.backward()
     assert not logits.grad[2].any()
+
+
+def test_a_single_voxel_does_not_count_as_much_as_a_patch():
+    logits = torch.randn(1, 3, 32, 32, 32)
+    labels = torch.full((1, 32, 32, 32), IGNORE)
+    labels[0, 3, 4, 5] = 1
+    cost = -logits.log_softmax(dim=1)[0, 1, 3, 4, 5]
+    torch.testing.assert_close(
+        segmentation_loss(logits, labels, dice=False), cost / (FEW_LABELS * 32**3)
+    )
 
 
 def test_a_batch_without_any_label_teaches_nothing():

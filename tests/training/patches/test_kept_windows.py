@@ -114,7 +114,7 @@ def test_every_window_is_shown_once_an_epoch_in_an_order_of_its_own():
     windows = [
         kept_windows(s.labels, 3, 16, np.random.default_rng(0)) for s in (one, other)
     ]
-    sampler = WindowSampler([one, other], windows, (0, 0))
+    sampler = WindowSampler([one, other], windows, 0)
     n = 3 + 1
     shown = [
         sampler.draw(16, np.random.default_rng(0), turn)[0].tobytes()
@@ -131,7 +131,7 @@ def test_the_expanded_patch_has_the_window_in_its_middle():
     labels = rng.integers(0, 3, (16, 16, 16), dtype=np.uint8)
     one = specimen(labels)
     windows = [kept_windows(one.labels, 3, 16, rng)]
-    sampler = WindowSampler([one], windows, (0,))
+    sampler = WindowSampler([one], windows, 0)
     image, truth = sampler.draw(16, rng, 0)
     np.testing.assert_array_equal(truth, labels)
     wide, around = sampler.draw(24, rng, 0)
@@ -145,4 +145,4 @@ def test_without_a_window_there_is_an_error_with_a_remedy():
     one = specimen(labels)
     windows = [kept_windows(one.labels, 3, 8, UNLUCKY)]
     with pytest.raises(MeUNetError, match=r"less than 98% background .* got none"):
-        WindowSampler([one], windows, (0,))
+        WindowSampler([one], windows, 0)

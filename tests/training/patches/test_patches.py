@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from napari_meunet.errors import MeUNetError
 from napari_meunet.training.patches.augmentation import Augmentation
+from napari_meunet.training.patches.batches import Batches
 from napari_meunet.training.patches.sampler import PatchSampler
 from napari_meunet.training.patches.specimen import Specimen, read_box
 from napari_meunet.volume.volume import Volume
@@ -54,6 +55,20 @@ def test_specimens_take_turns_and_so_do_the_classes_of_each(pair):
     sampler, rng = PatchSampler(both, 1.0, 0), np.random.default_rng(1)
     found = [sampler.draw(8, rng, turn)[1].max() for turn in range(6)]
     assert found == [1, 3, 2, 4, 1, 3]
+
+
+def test_processes_that_train_together_take_turns():
+    turns = []
+
+    class Taking:
+        def draw(self, size, rng, turn):
+            turns.append(turn)
+            return np.zeros((size,) * 3, np.float32), np.zeros((size,) * 3, np.uint8)
+
+    for step in range(2):
+        for process in range(3):
+            Batches(Taking(), 2, (0, process), process, 3).draw(step, 4)
+    assert turns == list(range(12))
 
 
 @pytest.mark.parametrize("deform", [0.0, 0.3])

@@ -55,7 +55,7 @@ class ModelBox(QGroupBox):
         self.trial = TrialBox(viewer, layers, self.image, self.model)
         self.learn = QPushButton("Learn from my corrections")
         self.learn.setToolTip("takes some minutes; go on with your work meanwhile")
-        self.row = JobRow()
+        self.row = JobRow(says_what=True)
         self.row.cancel.setToolTip(
             "stop; the next time it goes on where it was, if you have corrected nothing"
         )

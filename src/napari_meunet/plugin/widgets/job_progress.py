@@ -11,10 +11,17 @@ from napari_meunet.words import time_in_words
 
 
 class JobProgress(QWidget):
-    """Shows how much is done, and the time left."""
+    """Shows how much is done, and the time left.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    says_what
+        Whether it says what is being done, too, where nothing else does.
+    """
+
+    def __init__(self, *, says_what: bool = False) -> None:
         super().__init__()
+        self._says_what = says_what
         self.bar = QProgressBar(toolTip="how much of the work is done")
         self.note = Note(muted=True)
         self._pace = Pace()
@@ -38,7 +45,8 @@ class JobProgress(QWidget):
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.done)
         left = self._pace.seconds_left(progress, monotonic())
-        what = f"{progress.message}: " if progress.message else ""
+        says = self._says_what and progress.message
+        what = f"{progress.message}: " if says else ""
         parts = [f"{what}{progress.done} of {progress.total} {progress.unit}"]
         if left is None:
             parts.append("warming up")

@@ -7,11 +7,17 @@ from napari_meunet.plugin.widgets.job_progress import JobProgress
 
 
 class JobRow(QWidget):
-    """Shows one job at a time, and deletes it at its end; hidden without one."""
+    """Shows one job at a time, and deletes it at its end; hidden without one.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    says_what
+        See `JobProgress`.
+    """
+
+    def __init__(self, *, says_what: bool = False) -> None:
         super().__init__()
-        self._progress = JobProgress()
+        self._progress = JobProgress(says_what=says_what)
         self.bar, self.note = self._progress.bar, self._progress.note
         self.pause = QPushButton("Pause", clicked=self._pause_or_resume)
         self.pause.setToolTip("stand still after the current step")

@@ -238,7 +238,8 @@ class Fit:
         """Yield the augmented batches of this process."""
         phase = self._state.phase
         key = (self._config.seed, phase, self._fabric.global_rank)
-        batches = Batches(self._sampler(), self._config.batch_size, key)
+        processes = self._fabric.global_rank, self._fabric.world_size
+        batches = Batches(self._sampler(), self._config.batch_size, key, *processes)
         size = self._config.expanded_size if phase == 0 else self._config.patch_size
         drawn = self._augmentation.drawn_size(size)
         for batch in read_ahead(lambda step: batches.draw(step, drawn), steps):
@@ -253,8 +254,7 @@ class Fit:
         if config.sampling == "balanced":
             shift = self._augmentation.greatest_shift(config.patch_size)
             return PatchSampler(data.specimens, config.foreground, shift)
-        seed = (config.seed, self._fabric.global_rank)
-        return WindowSampler(data.specimens, data.windows, seed)
+        return WindowSampler(data.specimens, data.windows, config.seed)
 
     def _is_due(self, n_steps: int) -> bool:
         """Return whether the present weights are still to be validated."""

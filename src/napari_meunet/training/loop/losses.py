@@ -19,6 +19,10 @@ LEAST_PROBABILITY = 1e-30
 it, a class that is wanted would no longer be learned."""
 
 
+FEW_LABELS = 2**-10
+"""Of the voxels of a patch; of 64 x 64 x 64, a stroke of 16 x 16 in one plane."""
+
+
 def at_offsets(logits: Tensor, offsets: Tensor | None, share: float = 1.0) -> Tensor:
     """Return logits at places between the middles of voxels.
 
@@ -142,7 +146,8 @@ def cross_entropy_by_patch(logits: Tensor, labels: Tensor) -> Tensor:
 
     So a patch with a few planes that a person has painted counts as much as one that is
     labelled throughout: a mean over all voxels would hardly see it beside that. Where
-    all voxels have labels, both are the same.
+    all voxels have labels, both are the same. A patch with less than `FEW_LABELS`
+    counts by their number, or a single voxel would have the weight of a patch.
 
     Parameters
     ----------
@@ -155,7 +160,8 @@ def cross_entropy_by_patch(logits: Tensor, labels: Tensor) -> Tensor:
         logits.float(), labels.long(), ignore_index=IGNORE, reduction="none"
     )
     n_labelled = (labels != IGNORE).flatten(1).sum(dim=1)
-    means = costs.flatten(1).sum(dim=1) / n_labelled.clamp(min=1)
+    few = max(1, FEW_LABELS * labels[0].numel())
+    means = costs.flatten(1).sum(dim=1) / n_labelled.clamp(min=few)
     return means.sum() / (n_labelled > 0).sum().clamp(min=1)
 
 

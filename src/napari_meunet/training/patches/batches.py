@@ -49,18 +49,21 @@ class Batches:
         Patches a batch.
     key
         What the randomness hangs on: the seed, the phase, the process.
+    process, n_processes
+        Of those that train together, whose patches take turns: which one, from 0.
     """
 
     sampler: Sampler
     n: int
     key: tuple[int, ...]
+    process: int = 0
+    n_processes: int = 1
 
     def draw(self, step: int, size: int) -> Batch:
         """Return the batch of a step, cubes of edge `size`."""
         rng = np.random.default_rng((*self.key, step))
-        patches = [
-            self.sampler.draw(size, rng, step * self.n + i) for i in range(self.n)
-        ]
+        first = (step * self.n_processes + self.process) * self.n
+        patches = [self.sampler.draw(size, rng, first + i) for i in range(self.n)]
         images, labels = zip(*patches, strict=True)
         return Batch(
             torch.from_numpy(np.stack(images)).unsqueeze(1),

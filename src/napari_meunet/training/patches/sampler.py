@@ -22,10 +22,10 @@ class Sampler(Protocol):
 class PatchSampler:
     """Draws random patches; specimens take turns.
 
-    So where there are corrections and what a model was sure of, every batch of two has
-    one of each, and steps pull the network in much the same direction. It has no state:
-    the same generator and turn give the same patch, so that a training can be resumed
-    at any step.
+    So of corrections and what a model was sure of, every batch of two has one each, and
+    steps pull the network in much the same direction. It has no state: the same
+    generator and turn give the same patch, so that a training can be resumed at any
+    step.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ class WindowSampler:
     specimens, windows
         The specimens, and the windows of each.
     seed
-        Of the order; processes that train together have different ones.
+        Of the order, which processes that train together share.
 
     Raises
     ------
@@ -98,7 +98,7 @@ class WindowSampler:
         self,
         specimens: Sequence[Specimen],
         windows: Sequence[Windows],
-        seed: tuple[int, ...],
+        seed: int,
     ) -> None:
         self._windows: list[tuple[Specimen, NDArray[np.intp]]] = [
             (specimen, start + each.size // 2)
@@ -128,7 +128,7 @@ class WindowSampler:
             Counts through the windows, epoch by epoch.
         """
         epoch, place = divmod(turn, len(self._windows))
-        rng = np.random.default_rng((*self._seed, epoch))
+        rng = np.random.default_rng((self._seed, epoch))
         order = rng.permutation(len(self._windows))
         specimen, center = self._windows[int(order[place])]
         return specimen.patch(center - size // 2, size)
