@@ -30,7 +30,9 @@ def suited_to(initial: Checkpoint, config: TrainingConfig) -> TrainingConfig:
         n_steps = config.stage1_steps + config.stage2_steps + config.joint_steps
         changes |= {"stage1_steps": n_steps, "stage2_steps": 0, "joint_steps": 0}
     if initial.card.intensity is None:
-        changes |= {"normalise": False, "augmentation": "affine", "synthetic": 0.0}
+        changes |= {"normalise": False, "synthetic": 0.0}
+        if config.augmentation == "full":
+            changes["augmentation"] = "affine"
     return TrainingConfig.checked(**config.model_dump() | changes)
 
 

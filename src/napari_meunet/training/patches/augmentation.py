@@ -34,7 +34,7 @@ GREATEST_SHIFT = 0.06
 
 def learns_detail(config: TrainingConfig) -> bool:
     """Tell whether patches are drawn and moved so that labels may be finer."""
-    return config.sampling == "balanced" and config.augmentation == "full"
+    return config.sampling == "balanced" and config.augmentation != "affine"
 
 
 class Moved(NamedTuple):
@@ -63,7 +63,8 @@ class Augmentation:
     Attributes
     ----------
     deform
-        Fraction of the patches that are turned, zoomed and bent by any amount.
+        Fraction of the patches that are turned, zoomed and bent by any amount; none if
+        they are only flipped.
     mirror
         Whether a mirror image along any axis is as good as the original. False for
         classes that differ by their side alone, as left and right do.
@@ -72,7 +73,8 @@ class Augmentation:
     kind
         ``"full"`` flips, turns by right angles, and changes grey values, see
         `napari_meunet.training.patches.grey`.
-        ``"affine"`` does not, nor does it bend: see
+        ``"flips"`` does not change these.
+        ``"affine"`` does neither, nor does it bend: see
         `napari_meunet.training.patches.affine`. It never mirrors.
     turn
         About which axes a patch may be turned by right angles: all, z alone, or
@@ -82,7 +84,7 @@ class Augmentation:
     deform: float
     mirror: bool
     synthetic: float = 0.0
-    kind: Literal["full", "affine"] = "full"
+    kind: Literal["full", "flips", "affine"] = "full"
     turn: Turn = "any"
 
     @classmethod
@@ -154,7 +156,7 @@ class Augmentation:
         self, image: Tensor, labels: Tensor, size: int, generator: torch.Generator
     ) -> Moved:
         """Return both as the augmentation moves them, of edge `size`."""
-        deforms = happens(self.deform, generator)
+        deforms = self.kind != "flips" and happens(self.deform, generator)
         if self.kind == "affine":
             patch = _center(image, size), _center(labels, size)
             moved = random_affine(*patch, generator) if deforms else patch
