@@ -233,7 +233,7 @@ class TrainingConfig(Frozen):
     augmentation
         ``"full"`` flips and turns by right angles always, as far as `mirror` and
         `turn` allow it, changes the grey values, and bends a fraction `deform`;
-        ``"flips"`` does the first of these alone, to learn one scan a little better;
+        ``"none"`` does nothing, to learn one scan a little better;
         ``"affine"`` turns and scales a fraction `deform`, and does no more, as the
         notebook does (cell 2).
     deform
@@ -283,7 +283,7 @@ class TrainingConfig(Frozen):
     cross_entropy: Literal["plain", "weighted"] = "plain"
     dice: bool = True
     normalise: bool = True
-    augmentation: Literal["full", "flips", "affine"] = "full"
+    augmentation: Literal["full", "none", "affine"] = "full"
     deform: Annotated[float, Field(ge=0, le=1)] = 0.3
     synthetic: Annotated[float, Field(ge=0, le=1)] = 0.0
     mirror: bool = True

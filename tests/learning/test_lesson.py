@@ -217,7 +217,7 @@ def test_a_model_of_sided_things_is_not_shown_mirrored_ones(checkpoint):
     assert (config.mirror, config.turn, config.seed) == (False, "about_z", 0)
     assert learning_config(checkpoint.card).mirror
     assert (config.statistics, config.dice) == ("frozen", False)
-    assert config.augmentation == "flips"
+    assert config.augmentation == "none"
 
 
 def test_what_was_corrected_meanwhile_begins_a_new_lesson(

@@ -272,10 +272,10 @@ CHOICES = {
         "those of --initial, which it needs, from the first step on",
     ),
     "augmentation": (
-        ("full", "flips", "affine"),
+        ("full", "none", "affine"),
         "full turns and mirrors all cubes, bends the fraction --deform of them and "
-        "changes the grey values of some; flips turns and mirrors, and does no more; "
-        "affine turns and zooms the fraction --deform, and does no more",
+        "changes the grey values of some; none changes nothing; affine turns and zooms "
+        "the fraction --deform, and does no more",
     ),
 }
 

@@ -67,10 +67,9 @@ def learning_config(
     Patches of corrections are unlike the scan, and most of their voxels have no label.
     So statistics stay as they are, or the network would be another one in use than
     while it learns; and the loss is the cross-entropy alone, as the Dice of a class
-    would hang on a few voxels. And it is this scan that shall be labelled better, so
-    that grey values and forms stay as they are in it; patches are flipped and turned by
-    right angles, as a model may be asked for the mean over flips. All of that is
-    measured in benchmarks/correction.
+    would hang on a few voxels. And it is this scan that shall be labelled better, as it
+    lies there: patches are not augmented. All of that is measured in
+    benchmarks/correction.
 
     Parameters
     ----------
@@ -92,7 +91,7 @@ def learning_config(
         "joint_steps": n_steps,
         "learning_rate": LEARNING_RATE,
         "statistics": "frozen",
-        "augmentation": "flips",
+        "augmentation": "none",
         "dice": False,
     }
     return TrainingConfig.checked(**values | kept | choices)

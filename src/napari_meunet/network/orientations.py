@@ -47,7 +47,7 @@ def flips_alike(card: Card) -> tuple[Axes, ...]:
 
 def _flips_learned(record: TrainingRecord) -> list[Axes]:
     config = record.config  # as it was then: any JSON
-    if config.get("augmentation") not in ("full", "flips"):
+    if config.get("augmentation") != "full":
         return [()]
     turn: Turn = next((each for each in FREE if each == config.get("turn")), "none")
     return _flips(turn, mirror=config.get("mirror") is True)

@@ -36,20 +36,14 @@ def test_without_deformation_image_and_labels_move_together(monkeypatch):
     assert len(seen) > 30  # of 48 orientations
 
 
-def test_flips_change_neither_grey_values_nor_forms(rng):
-    augmentation = Augmentation(1.0, mirror=True, kind="flips")
-    image, labels = random_patches(augmentation, 1, 16, rng)
-    assert image.shape == (1, 1, 16, 16, 16)
-    seen = set()
-    for seed in range(40):
+def test_nothing_is_changed_if_so_asked(rng):
+    augmentation = Augmentation(1.0, mirror=True, kind="none")
+    image, labels = random_patches(augmentation, 2, 16, rng)
+    for seed in range(5):
         moved, truth, offsets = augmentation.apply(image, labels, 16, seed)
-        assert torch.equal(moved.flatten().sort()[0], image.flatten().sort()[0])
-        # each voxel has kept its label
-        found = truth.flatten()[moved.flatten().argsort()]
-        assert torch.equal(found, labels.flatten()[image.flatten().argsort()])
+        assert torch.equal(moved, image)
+        assert torch.equal(truth, labels)
         assert not offsets.any()
-        seen.add(moved.numpy().tobytes())
-    assert len(seen) > 20  # of 48 orientations
 
 
 @pytest.mark.parametrize("mirror", [True, False])

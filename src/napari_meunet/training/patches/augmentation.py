@@ -63,8 +63,7 @@ class Augmentation:
     Attributes
     ----------
     deform
-        Fraction of the patches that are turned, zoomed and bent by any amount; none if
-        they are only flipped.
+        Fraction of the patches that are turned, zoomed and bent by any amount.
     mirror
         Whether a mirror image along any axis is as good as the original. False for
         classes that differ by their side alone, as left and right do.
@@ -73,7 +72,7 @@ class Augmentation:
     kind
         ``"full"`` flips, turns by right angles, and changes grey values, see
         `napari_meunet.training.patches.grey`.
-        ``"flips"`` does not change these.
+        ``"none"`` does nothing, whatever the rest says.
         ``"affine"`` does neither, nor does it bend: see
         `napari_meunet.training.patches.affine`. It never mirrors.
     turn
@@ -84,7 +83,7 @@ class Augmentation:
     deform: float
     mirror: bool
     synthetic: float = 0.0
-    kind: Literal["full", "flips", "affine"] = "full"
+    kind: Literal["full", "none", "affine"] = "full"
     turn: Turn = "any"
 
     @classmethod
@@ -156,7 +155,7 @@ class Augmentation:
         self, image: Tensor, labels: Tensor, size: int, generator: torch.Generator
     ) -> Moved:
         """Return both as the augmentation moves them, of edge `size`."""
-        deforms = self.kind != "flips" and happens(self.deform, generator)
+        deforms = self.kind != "none" and happens(self.deform, generator)
         if self.kind == "affine":
             patch = _center(image, size), _center(labels, size)
             moved = random_affine(*patch, generator) if deforms else patch
@@ -166,6 +165,8 @@ class Augmentation:
             patch = _deformed(image, labels, size, offset, generator)
         else:
             patch = _center(image, size), _center(_taken(labels, image, offset), size)
+        if self.kind == "none":
+            return Moved(patch[0], _known_between(patch[1].clone(), offset), offset)
         ways = orientations(self.turn, mirror=self.mirror)
         order, flips = ways[int(torch.randint(len(ways), (1,), generator=generator))]
         image = patch[0].permute(0, *(a + 4 for a in order)).flip(flips)
