@@ -212,7 +212,7 @@ def _taught(
 ) -> tuple[Lesson, Checkpoint]:
     """Let the model learn; if that made it better, label the scan with it."""
     at, before = desk.effort, desk.dice_of_the_rest()
-    config = learning_config(checkpoint.card, n_steps, seed=seed)
+    config = learning_config(n_steps, seed=seed)
     outcome = returned(
         learn(desk.volume, desk.store, checkpoint, config, model, command="benchmark")
     )

@@ -12,7 +12,7 @@ from napari_meunet.labels.store import LabelStore
 from napari_meunet.learning import lesson as room
 from napari_meunet.learning.comparison import Known, Score
 from napari_meunet.learning.lesson import learn, learning_config
-from napari_meunet.network.card import Card, NetworkConfig, TrainingRecord, read_card
+from napari_meunet.network.card import Card, NetworkConfig, read_card
 from napari_meunet.network.cascade import Cascade
 from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
@@ -68,7 +68,7 @@ def acquainted(scan, truth, checkpoint, tmp_path):
     """Return the same with statistics of the scan: these stay in a lesson."""
     path, card = tmp_path / "acquainted.safetensors", checkpoint.card
     config = learning_config(
-        card, 1, **{**SMALL, "learning_rate": 1e-9, "statistics": "measured"}
+        1, **{**SMALL, "learning_rate": 1e-9, "statistics": "measured"}
     )
     pair = scan, Volume.from_array(truth)
     list(train([pair], config, card, path, initial=checkpoint))
@@ -89,7 +89,7 @@ def store(tmp_path, scan, truth, checkpoint):
 
 
 def learned(scan, store, checkpoint, output, n_steps=80, **choices):
-    config = learning_config(checkpoint.card, n_steps, **{**HASTY, **choices})
+    config = learning_config(n_steps, **{**HASTY, **choices})
     return learn(scan, store, checkpoint, config, output, command="a test")
 
 
@@ -204,20 +204,11 @@ def test_too_few_corrections_are_refused_before_work_starts(scan, checkpoint, tm
             returned(learned(scan, store, checkpoint, output))
 
 
-def test_a_model_of_sided_things_is_not_shown_mirrored_ones(checkpoint):
-    record = TrainingRecord(
-        specimens=("head",),
-        config={"mirror": False, "turn": "about_z", "seed": 3},
-        versions={},
-        device="cpu",
-        seconds=1,
-    )
-    card = checkpoint.card.model_copy(update={"training": (record,)})
-    config = learning_config(card)
-    assert (config.mirror, config.turn, config.seed) == (False, "about_z", 0)
-    assert learning_config(checkpoint.card).mirror
+def test_a_lesson_is_about_one_scan_as_it_lies_there():
+    config = learning_config(seed=3)
+    assert config.augmentation == "none"  # sides are not exchanged either
     assert (config.statistics, config.dice) == ("frozen", False)
-    assert config.augmentation == "none"
+    assert config.seed == 3
 
 
 def test_what_was_corrected_meanwhile_begins_a_new_lesson(

@@ -102,7 +102,6 @@ def run(options: argparse.Namespace) -> int:
     with LabelStore.open(folder, writable=False) as store:
         checkpoint = load_checkpoint(options.model or store.model_source or BUNDLED)
         config = learning_config(
-            checkpoint.card,
             STEPS if options.steps is None else options.steps,
             seed=options.seed,
             device=options.device,

@@ -10,7 +10,6 @@ from napari_meunet.config import SegmentationConfig, TrainingConfig
 from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.learning.comparison import Known, Outcome, Score, better_model
-from napari_meunet.network.card import Card
 from napari_meunet.network.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -59,9 +58,7 @@ MEASURED = "held-out cells"
 vouches for and by what the model before was sure of."""
 
 
-def learning_config(
-    card: Card, n_steps: int = STEPS, **choices: object
-) -> TrainingConfig:
+def learning_config(n_steps: int = STEPS, **choices: object) -> TrainingConfig:
     """Return how a model learns from corrections.
 
     Patches of corrections are unlike the scan, and most of their voxels have no label.
@@ -73,16 +70,11 @@ def learning_config(
 
     Parameters
     ----------
-    card
-        Of the model: whether it may see mirrored and turned scans is as in its last
-        training.
     n_steps
         Optimiser steps, of all stages together.
     **choices
         Other fields of the config.
     """
-    last = card.training[-1].config if card.training else {}
-    kept = {name: last[name] for name in ("mirror", "turn") if name in last}
     values = {
         "patch_size": PATCH,
         "expanded_size": PATCH,
@@ -94,7 +86,7 @@ def learning_config(
         "augmentation": "none",
         "dice": False,
     }
-    return TrainingConfig.checked(**values | kept | choices)
+    return TrainingConfig.checked(**values | choices)
 
 
 def learn(

@@ -68,7 +68,7 @@ def learn_as_asked(lesson: Lesson) -> "Generator[Progress, None, Outcome]":
             scan_of(lesson.image, store),
             store,
             checkpoint,
-            learning_config(checkpoint.card),
+            learning_config(),
             lesson.output,
             command="the Correct dock of napari",
         )
