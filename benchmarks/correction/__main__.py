@@ -56,7 +56,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.correction", description=__doc__
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=range(7001, 7008))
+    parser.add_argument("--seeds", nargs="+", type=int, default=range(7001, 7010))
     parser.add_argument(
         "--shape", nargs=3, type=int, default=(384, 168, 168), metavar=("Z", "Y", "X")
     )
@@ -66,7 +66,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--share",
         type=float,
-        default=0.05,
+        default=0.1,
         help="fraction of the queue that is looked at before each lesson",
     )
     parser.add_argument("--results", type=Path, default=RESULTS)

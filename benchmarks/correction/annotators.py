@@ -25,11 +25,11 @@ from napari_meunet.volume.volume import Volume
 TARGET = 0.97
 """Mean Dice of the classes at which a person is content."""
 
-APART = 8
+APART = 16
 """Planes from one that a person looks at to the next one, where they do not look at all
 of a place."""
 
-FIRST = (4, 0, 6, 2)
+FIRST = (8, 0, 12, 4)
 """The first of them, from lesson to lesson: places may come again."""
 
 

@@ -71,12 +71,12 @@ def test_both_ways_end_where_a_person_is_content(desk, truth):
 def test_a_few_planes_of_the_first_places_are_kept(desk, truth):
     first = mean_dice(desk.store.labels, truth)
     efforts = course_of(through_samples(desk, 1, first=4))["efforts"]
-    assert [effort["looked_at"] for effort in efforts] == [4 * 32 * 32]
-    assert efforts[0]["corrected"] == 2 * 16 * 26  # planes 36 and 44; two are right
+    assert [effort["looked_at"] for effort in efforts] == [2 * 32 * 32]
+    assert efforts[0]["corrected"] == 16 * 26  # plane 36; plane 52 is right
     assert efforts[0]["dice"] > first
     kept = desk.store.corrected.read(box_at((0, 0, 0), SHAPE))
     expected = np.zeros(SHAPE, bool)
-    expected[36::8, :, 32:] = True
+    expected[36::16, :, 32:] = True
     np.testing.assert_array_equal(kept, expected)
     assert not desk.store.reviewed.places.any()
 

@@ -64,6 +64,18 @@ def test_what_the_model_was_sure_of_counts_if_it_is_asked_for(store):
     np.testing.assert_array_equal(known(store, sure=0.95), expected)
 
 
+def test_what_the_model_says_does_not_count_where_a_person_was(store):
+    store.write_confidence((0, 0, 0), np.full((18, 25, 35), 255, np.uint8))
+    correct(store, np.s_[40:41, 30:34, 139:140])
+    expected = np.ones(SHAPE, bool)
+    expected[32:64, :64, 128:] = False  # two places of 32 voxels along each axis
+    expected[40, 30:34, 139] = True
+    np.testing.assert_array_equal(known(store, sure=0.95), expected)
+    store.reviewed.mark((1, 1, 4))
+    expected[32:64, 32:64, 128:] = True
+    np.testing.assert_array_equal(known(store, sure=0.95), expected)
+
+
 def test_cells_that_do_not_count_hold_no_labels(store):
     correct(store, np.s_[:, 50:80, 60:70])
     counted = ~np.zeros_like(ALL)

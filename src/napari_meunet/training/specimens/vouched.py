@@ -135,13 +135,19 @@ class Vouched:
         counted
             Cells that count, bool ``(z, y, x)``; `IGNORE` in the others.
         sure
-            What the model has said with this confidence or more counts, too; None
-            takes nothing of it.
+            What the model has said with this confidence or more counts, too, but for
+            places that a person has set or kept something in: beside a mistake it is
+            mostly as wrong as there, and would contradict the correction. None takes
+            nothing of it.
         """
-        confidence = None if sure is None else self.store.confidence
-        counted = counted & self.cells() if sure is None else counted
+        told: _Told | None = None
+        if sure is None:
+            counted = counted & self.cells()
+        elif self.store.confidence is not None:
+            untouched = ~self.store.corrected.cubes(PLACE_EDGE)
+            told = _Told(self.store.confidence, sure, untouched)
         return Volume.from_array(
-            _VouchedPlanes(self, counted, confidence, sure or 0), self.store.spacing
+            _VouchedPlanes(self, counted, told), self.store.spacing
         )
 
 
@@ -153,13 +159,26 @@ def _cells_of(places: NDArray[np.bool]) -> tuple[NDArray[np.intp], ...]:
 
 
 @dataclass(frozen=True, eq=False)
+class _Told:
+    """Where a model counts: it was sure there, and nobody has touched the place."""
+
+    confidence: LabelMap
+    sure: float
+    untouched: NDArray[np.bool]
+
+    def read(self, box: Box) -> NDArray[np.bool]:
+        sure = spread(self.confidence, CONFIDENCE_EDGE, box) >= 255 * self.sure
+        told: NDArray[np.bool] = sure & spread(self.untouched, PLACE_EDGE, box)
+        return told
+
+
+@dataclass(frozen=True, eq=False)
 class _VouchedPlanes:
     """Labels, uint8 ``(z, y, x)``, read where they are looked at."""
 
     of: Vouched
     counted: NDArray[np.bool]
-    confidence: LabelMap | None
-    sure: float
+    told: _Told | None
 
     @property
     def shape(self) -> Shape:
@@ -176,8 +195,8 @@ class _VouchedPlanes:
         if not self.counted[cubes_reached(box, CELL_EDGE)].any():
             return self._shaped(np.full(extent(box), IGNORE, np.uint8), index)
         known = self.of.store.corrected.read(box) | self.of.store.reviewed.read(box)
-        if self.confidence is not None:
-            known |= spread(self.confidence, CONFIDENCE_EDGE, box) >= 255 * self.sure
+        if self.told:
+            known |= self.told.read(box)
         known &= spread(self.counted, CELL_EDGE, box)
         block = np.where(known, self.of.store.labels[box], np.uint8(IGNORE))
         return self._shaped(block, index)
