@@ -1,6 +1,6 @@
 """Learning from corrections: what is kept, and what is not."""
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.progress import Progress, returned
 from napari_meunet.training.output import candidates
+from napari_meunet.training.patches.sampler import PatchSampler
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
@@ -163,7 +164,48 @@ def test_measuring_counts_what_a_person_vouches_for_and_the_model_was_sure_of(
     assert seen.total == 2 * (place.size + ball.sum() - place.sum())
     store.write_confidence((0, 0, 0), np.full((10, 16, 64), 255, np.uint8))
     sure = returned(learned(scan, store, checkpoint, output, n_steps=0)).before
-    assert sure.total == 2 * 40 * 64 * 64
+    assert sure.total == seen.total  # a person has set something in every place
+    with half_corrected(scan, checkpoint, truth, tmp_path) as store:
+        sure = returned(learned(scan, store, checkpoint, output, n_steps=0)).before
+    assert sure.total == 2 * (ball[:, :, :32].sum() + 40 * 64 * 32)
+
+
+@contextmanager
+def half_corrected(scan, checkpoint, truth, tmp_path):
+    """Open labels of a sure model; every other place along x was corrected."""
+    folder, classes = tmp_path / "half.meunet", checkpoint.card.classes
+    with LabelStore.create(folder, scan, classes) as store:
+        store.write_confidence((0, 0, 0), np.full((10, 16, 64), 255, np.uint8))
+        editable = store.editable()
+        for x in range(0, 256, 64):
+            editable[:, :, x : x + 32] = truth[:, :, x : x + 32]
+        yield store
+
+
+def test_every_other_patch_is_of_corrections(
+    scan, store, acquainted, truth, tmp_path, monkeypatch
+):
+    drawn = []
+
+    class Spy(PatchSampler):
+        def draw(self, size, rng, turn):
+            specimen = self._specimens[turn % len(self._specimens)]
+            drawn.append(specimen.shape[2])
+            return super().draw(size, rng, turn)
+
+    monkeypatch.setattr("napari_meunet.training.loop.fit.PatchSampler", Spy)
+    others = [
+        (Volume.from_array(scan.planes[:, :, :n]), Volume.from_array(truth[:, :, :n]))
+        for n in (64, 128)
+    ]
+    output = tmp_path / "new.safetensors"
+    config = learning_config(12, **SMALL)
+    steps = learn(
+        scan, store, acquainted, config, output, command="a test", replay=others
+    )
+    returned(steps)
+    assert drawn[:6] == [256, 256, 256, 64, 256, 128]
+    assert drawn[6:12] == drawn[:6]
 
 
 def test_a_training_that_was_stopped_goes_on_and_is_not_done_twice(

@@ -102,13 +102,15 @@ def learn(
     """Train a model further on what a person has corrected, and compare the two.
 
     It learns from the voxels that a person set or kept and the places that they
-    reviewed; from what the model has said of the rest without much doubt, so that it
-    does not forget; and from `replay`. A quarter of the scan is held out, cell by cell:
-    there both models label some cells that a person vouches for something in, and some
-    where nobody has looked, and so does the one halfway between the two. Only if
-    clearly fewer voxels are wrong than before is the better new one written. What the
-    model before had next to no doubt of counts as right: else a model would win that
-    has unlearned the rest, as corrections lie where the first one was wrong.
+    reviewed, with every other patch; from what the model has said without much doubt of
+    places that nobody has touched, so that it does not forget; and from `replay`.
+
+    A quarter of the scan is held out, cell by cell: there both models label some cells
+    that a person vouches for something in, and some where nobody has looked, and so
+    does the one halfway between the two. Only if clearly fewer voxels are wrong than
+    before is the better new one written. What the model before had next to no doubt of
+    counts as right: else a model would win that has unlearned the rest, as corrections
+    lie where the first one was wrong.
 
     Parameters
     ----------
@@ -205,7 +207,8 @@ def _train(
         description=f"{checkpoint.card.data}; then corrections of a scan",
         licence=checkpoint.card.licence,
     )
-    return train(pairs, config, card, candidate, initial=checkpoint)
+    turns = [turn for other in range(1, len(pairs)) for turn in (0, other)]
+    return train(pairs, config, card, candidate, initial=checkpoint, turns=turns)
 
 
 def _key(checkpoint: Checkpoint, config: TrainingConfig, vouched: Vouched) -> str:

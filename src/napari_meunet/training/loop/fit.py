@@ -56,6 +56,8 @@ class TrainingData:
         To train on, and to measure Dice on.
     names
         Of the classes, by output of the network.
+    turns
+        Specimens by number, in the order in which patches are drawn from them.
     windows
         Of each specimen, if it is windows that are trained on.
     preview
@@ -65,6 +67,7 @@ class TrainingData:
     specimens: Sequence[Specimen]
     validation: Sequence[Specimen]
     names: Mapping[int, str]
+    turns: Sequence[int]
     windows: Sequence[Windows] = ()
     preview: Preview | None = None
 
@@ -253,7 +256,8 @@ class Fit:
         data, config = self._data, self._config
         if config.sampling == "balanced":
             shift = self._augmentation.greatest_shift(config.patch_size)
-            return PatchSampler(data.specimens, config.foreground, shift)
+            in_turn = [data.specimens[number] for number in data.turns]
+            return PatchSampler(in_turn, config.foreground, shift)
         return WindowSampler(data.specimens, data.windows, config.seed)
 
     def _is_due(self, n_steps: int) -> bool:

@@ -30,7 +30,7 @@ class PatchSampler:
     Parameters
     ----------
     specimens
-        At least one.
+        At least one, in the order of their turns; one may come more than once.
     foreground
         Fraction of patches drawn for a labelled voxel.
     shift
