@@ -14,11 +14,15 @@ from napari_meunet.learning.comparison import Known, Score
 from napari_meunet.learning.lesson import learn, learning_config
 from napari_meunet.network.card import Card, NetworkConfig, read_card
 from napari_meunet.network.cascade import Cascade
-from napari_meunet.network.checkpoint import Checkpoint, load_checkpoint
+from napari_meunet.network.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from napari_meunet.network.classes import unnamed_classes
 from napari_meunet.progress import Progress, returned
+from napari_meunet.training.label_values import IGNORE
 from napari_meunet.training.output import candidates
-from napari_meunet.training.patches.sampler import PatchSampler
 from napari_meunet.training.train import train
 from napari_meunet.volume.volume import Volume
 
@@ -183,29 +187,29 @@ def half_corrected(scan, checkpoint, truth, tmp_path):
 
 
 def test_every_other_patch_is_of_corrections(
-    scan, store, acquainted, truth, tmp_path, monkeypatch
+    scan, checkpoint, truth, tmp_path, monkeypatch
 ):
-    drawn = []
+    given = {}
 
-    class Spy(PatchSampler):
-        def draw(self, size, rng, turn):
-            specimen = self._specimens[turn % len(self._specimens)]
-            drawn.append(specimen.shape[2])
-            return super().draw(size, rng, turn)
+    def train_nothing(pairs, config, card, output, *, initial, turns):
+        given.update(pairs=pairs, turns=turns)
+        save_checkpoint(initial, output)
+        yield Progress(1, 1, "steps", "nothing")
 
-    monkeypatch.setattr("napari_meunet.training.loop.fit.PatchSampler", Spy)
-    others = [
-        (Volume.from_array(scan.planes[:, :, :n]), Volume.from_array(truth[:, :, :n]))
-        for n in (64, 128)
-    ]
-    output = tmp_path / "new.safetensors"
-    config = learning_config(12, **SMALL)
-    steps = learn(
-        scan, store, acquainted, config, output, command="a test", replay=others
-    )
-    returned(steps)
-    assert drawn[:6] == [256, 256, 256, 64, 256, 128]
-    assert drawn[6:12] == drawn[:6]
+    monkeypatch.setattr(room, "train", train_nothing)
+    other = scan, Volume.from_array(truth)
+    output, config = tmp_path / "new.safetensors", learning_config(1, **SMALL)
+    replay = [other, other]
+    with half_corrected(scan, checkpoint, truth, tmp_path) as store:
+        steps = learn(
+            scan, store, checkpoint, config, output, command="a test", replay=replay
+        )
+        returned(steps)
+        labels = [labels.planes[:] for _, labels in given["pairs"]]
+    assert given["turns"] == [0, 1, 0, 2, 0, 3]
+    mine, sure, *others = labels
+    assert 0 < (mine != IGNORE).sum() < (sure != IGNORE).sum()
+    assert [np.array_equal(each, truth) for each in others] == [True, True]
 
 
 def test_a_training_that_was_stopped_goes_on_and_is_not_done_twice(

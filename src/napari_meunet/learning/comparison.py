@@ -25,7 +25,8 @@ CLEARLY = 0.95
 class Score:
     """How labels agree with what is known of cells that were held out.
 
-    That is what a person vouches for, and what the model before was sure of.
+    That is what a person vouches for, and what the model before was sure of in places
+    that nobody has touched.
 
     Attributes
     ----------

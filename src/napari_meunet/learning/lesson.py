@@ -55,7 +55,8 @@ PATCH = 64
 
 MEASURED = "held-out cells"
 """Said of figures on cells of the scan that were not learned from, by what a person
-vouches for and by what the model before was sure of."""
+vouches for and, in places that nobody has touched, what the model before was sure of.
+"""
 
 
 def learning_config(n_steps: int = STEPS, **choices: object) -> TrainingConfig:
@@ -101,9 +102,10 @@ def learn(
 ) -> Generator[Progress, None, Outcome]:
     """Train a model further on what a person has corrected, and compare the two.
 
-    It learns from the voxels that a person set or kept and the places that they
-    reviewed, with every other patch; from what the model has said without much doubt of
-    places that nobody has touched, so that it does not forget; and from `replay`.
+    Every other patch is drawn for voxels that a person set or kept or that lie in
+    places that they reviewed. The others are of that, too, and of what the model has
+    said without much doubt of places that nobody has touched, so that it does not
+    forget; or of `replay`.
 
     A quarter of the scan is held out, cell by cell: there both models label some cells
     that a person vouches for something in, and some where nobody has looked, and so

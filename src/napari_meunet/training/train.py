@@ -88,9 +88,8 @@ def train(
     validation
         Scans and labels of other specimens, to measure Dice on meanwhile.
     turns
-        Whose turn it is, patch by patch and again from the first: numbers of pairs,
-        which may come more than once. If not given, each comes once. Where patches
-        are windows, it is by chance.
+        Numbers of pairs in the order in which patches are drawn from them; one may
+        come more than once. If not given, each comes once. Windows are drawn by chance.
     show
         Gets a plane as the network labels it, now and then: of the first validation
         scan, or of the first scan that is trained on if there is none. Where there are
@@ -118,8 +117,7 @@ def train(
     fabric.launch()
     data = yield from _data(pairs, validation, card, config)
     yield from _remarks(pairs, data, config, card.voxel_size)
-    if turns is not None:
-        data = replace(data, turns=turns)
+    data = replace(data, turns=turns)
     if show:
         size = config.expanded_size
         preview = Preview(data.specimens, data.validation, size, show)
@@ -169,7 +167,7 @@ def _data(
     require_learnable(with_names, held_out, config)
     require_alike(with_names, config)
     names = {i: label.name for i, label in enumerate(card.classes)}
-    data = TrainingData(specimens, held_out, names, range(len(specimens)))
+    data = TrainingData(specimens, held_out, names)
     if config.sampling == "balanced":
         return data
     roulette, size = np.random.default_rng(ROULETTE_SEED), config.patch_size
@@ -276,7 +274,6 @@ def _key(
         "network": card.network.model_dump(),
         "classes": [label.value for label in card.classes],
         "scans": [(s.shape, s.detail, s.intensity) for s in data.specimens],
-        "turns": list(data.turns),
         "validation": [(s.shape, s.intensity) for s in data.validation],
         "initial": initial.digest() if initial else None,
     }

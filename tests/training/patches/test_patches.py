@@ -55,6 +55,9 @@ def test_specimens_take_turns_and_so_do_the_classes_of_each(pair):
     sampler, rng = PatchSampler(both, 1.0, 0), np.random.default_rng(1)
     found = [sampler.draw(8, rng, turn)[1].max() for turn in range(6)]
     assert found == [1, 3, 2, 4, 1, 3]
+    sampler = PatchSampler(both, 1.0, 0, [0, 1, 0, 0])
+    found = [sampler.draw(8, rng, turn)[1].max() for turn in range(8)]
+    assert found == [1, 3, 2, 1, 2, 4, 1, 2]
 
 
 def test_processes_that_train_together_take_turns():

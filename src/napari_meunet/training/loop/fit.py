@@ -56,10 +56,10 @@ class TrainingData:
         To train on, and to measure Dice on.
     names
         Of the classes, by output of the network.
-    turns
-        Specimens by number, in the order in which patches are drawn from them.
     windows
         Of each specimen, if it is windows that are trained on.
+    turns
+        See `PatchSampler`.
     preview
         What is looked at meanwhile, if anything.
     """
@@ -67,8 +67,8 @@ class TrainingData:
     specimens: Sequence[Specimen]
     validation: Sequence[Specimen]
     names: Mapping[int, str]
-    turns: Sequence[int]
     windows: Sequence[Windows] = ()
+    turns: Sequence[int] | None = None
     preview: Preview | None = None
 
 
@@ -256,8 +256,7 @@ class Fit:
         data, config = self._data, self._config
         if config.sampling == "balanced":
             shift = self._augmentation.greatest_shift(config.patch_size)
-            in_turn = [data.specimens[number] for number in data.turns]
-            return PatchSampler(in_turn, config.foreground, shift)
+            return PatchSampler(data.specimens, config.foreground, shift, data.turns)
         return WindowSampler(data.specimens, data.windows, config.seed)
 
     def _is_due(self, n_steps: int) -> bool:

@@ -30,18 +30,26 @@ class PatchSampler:
     Parameters
     ----------
     specimens
-        At least one, in the order of their turns; one may come more than once.
+        At least one.
     foreground
         Fraction of patches drawn for a labelled voxel.
     shift
         Voxels along each axis that the middle of a patch may lie off the voxel that it
         was drawn for, so that this is seen anywhere in the local patch.
+    turns
+        Numbers of specimens in the order of their turns; one may come more than once.
+        If not given, each comes once.
     """
 
     def __init__(
-        self, specimens: Sequence[Specimen], foreground: float, shift: int
+        self,
+        specimens: Sequence[Specimen],
+        foreground: float,
+        shift: int,
+        turns: Sequence[int] | None = None,
     ) -> None:
         self._specimens = specimens
+        self._turns = list(range(len(specimens)) if turns is None else turns)
         self._foreground = foreground
         self._shift = shift
 
@@ -62,21 +70,25 @@ class PatchSampler:
             Whose turn it is: counts through the specimens, and through the classes of
             each.
         """
-        turn, number = divmod(turn, len(self._specimens))
+        n_rounds, within = divmod(turn, len(self._turns))
+        number = self._turns[within]
+        drawn = n_rounds * self._turns.count(number)
+        drawn += self._turns[:within].count(number)
         specimen = self._specimens[number]
-        start = self._center(specimen, rng, turn) - size // 2
+        start = self._center(specimen, rng, drawn) - size // 2
         start += rng.integers(-self._shift, self._shift + 1, 3)
         start = _kept_inside(start, size, specimen.shape)
         return specimen.fine_patch(start, size)
 
     def _center(
-        self, specimen: Specimen, rng: np.random.Generator, turn: int
+        self, specimen: Specimen, rng: np.random.Generator, drawn: int
     ) -> NDArray[np.intp]:
+        """Return a voxel to draw for, after so many patches of the specimen."""
         anywhere = rng.random() >= self._foreground
         if anywhere and not specimen.is_sparse:
             return rng.integers(specimen.shape)
         classes = sorted(value for value in specimen.voxels if value) or [0]
-        value = classes[turn % len(classes)]
+        value = classes[drawn % len(classes)]
         if anywhere and 0 in specimen.voxels:
             value = 0
         positions = specimen.voxels[value]
