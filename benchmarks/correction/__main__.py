@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.correction.annotators import (
+    APART,
     Desk,
     course_of,
     mean_dice,
@@ -85,6 +86,7 @@ def measure(seed: int, options: argparse.Namespace) -> dict:
         "steps": options.steps,
         "lessons_asked": options.lessons,
         "share": options.share,
+        "apart": APART,
     }
     for way in WAYS:
         start = time.monotonic()

@@ -17,7 +17,7 @@ WAYS = {
     "lessons": "the queue, and a model that learns",
 }
 
-SETTING = ("shape", "model", "steps", "lessons_asked", "share")
+SETTING = ("shape", "model", "steps", "lessons_asked", "share", "apart")
 """What must be the same of results that stand in one table."""
 
 ACROSS = 2
@@ -54,9 +54,10 @@ def table(found: Sequence[dict[str, Any]], machine: Mapping[str, object]) -> str
     return (
         f"Until the mean Dice is {TARGET}, or there is nothing left to look at. "
         f"Phantoms of {' x '.join(map(str, of['shape']))} voxels, the model "
-        f"{of['model']}, lessons of {of['steps']} steps, each after a few planes of "
-        f"{of['share']:.0%} of the places.\n\n{_rows(_efforts(found))}"
-        "\n\nWhat lessons did for what nobody had looked at:\n\n"
+        f"{of['model']}, lessons of {of['steps']} steps, each after every "
+        f"{of['apart']}th plane of {of['share']:.0%} of the places.\n\n"
+        f"{_rows(_efforts(found))}\n\n"
+        "What lessons did for what nobody had looked at:\n\n"
         f"{_rows(_lessons(found))}\n\n{facts}\n"
     )
 

@@ -109,6 +109,7 @@ def test_the_table_sets_the_ways_beside_plane_by_plane(tmp_path):
         "steps": 150,
         "lessons_asked": 1,
         "share": 0.05,
+        "apart": 16,
         "dice_at_first": 0.8,
         "planes": way(2000),
         "places": way(1900),
@@ -125,6 +126,7 @@ def test_the_table_sets_the_ways_beside_plane_by_plane(tmp_path):
     write_report(tmp_path, {"device": "a processor"})
     text = (tmp_path / "table.md").read_text()
     assert "Phantoms of 64 x 32 x 64 voxels, the model a model" in text
+    assert "every 16th plane of 5% of the places" in text
     assert "| 5 | the review queue | 0.800 | 0.971 | 1,900 | 0.95 | 9,000 |" in text
     assert "and a model that learns | 0.800 | 0.971 | 700 | 0.35 | 9,000 |" in text
     for kept in ("yes", "halfway", "no"):
