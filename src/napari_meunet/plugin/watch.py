@@ -8,6 +8,7 @@ from napari.layers import Labels
 from napari.utils.notifications import show_error, show_info
 
 from napari_meunet.errors import MeUNetError
+from napari_meunet.plugin.last_plane import reach_last_plane
 from napari_meunet.plugin.layers import store_of
 from napari_meunet.plugin.overviews import stand_down, stand_in, viewers
 from napari_meunet.plugin.undo import use_journal
@@ -33,11 +34,17 @@ def watch(viewer: "ViewerModel | None") -> None:
     viewer.layers.events.inserted.connect(_welcome)
     viewer.layers.events.removed.connect(_close)
     viewer.dims.events.ndisplay.connect(_look)
+    viewer.dims.events.range.connect(_reach)
+    reach_last_plane(viewer.dims)
 
 
 def watch_current_viewer() -> None:
     """Watch the viewer in front: a reader is not told for which one it reads."""
     watch(napari.current_viewer())
+
+
+def _reach(event: Any) -> None:
+    reach_last_plane(event.source)
 
 
 def _welcome(event: Any) -> None:
