@@ -156,7 +156,7 @@ def test_what_a_tool_of_theirs_has_left_half_done_does_not_count(two, tmp_path):
 def test_labels_that_somebody_has_open_are_refused(two):
     mine, theirs = two
     with (
-        pytest.raises(MeUNetError, match="one writer"),
+        pytest.raises(MeUNetError, match="one place at a time"),
         corrections_of(theirs.folder, mine),
     ):
         pass

@@ -129,3 +129,13 @@ def test_it_is_nothing_to_work_on(viewer, layer, qtbot):
     Frame(viewer).show(layer, BOX)
     assert choice.count() == 1
     assert choice.layer is layer
+
+
+def test_when_the_chosen_layer_goes_another_one_is_chosen(viewer, layer, qtbot):
+    choice = LayerChoice(viewer, Labels, "a purpose")
+    qtbot.addWidget(choice)
+    other = viewer.add_labels(np.zeros((3, 4, 5), np.uint8))
+    assert choice.layer is other
+    with qtbot.waitSignal(choice.changed):
+        viewer.layers.remove(other)
+    assert choice.layer is layer

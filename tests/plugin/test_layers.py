@@ -17,13 +17,13 @@ from napari_meunet.errors import MeUNetError
 from napari_meunet.labels.folder import labels_folder
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.plugin.layers import (
+    Shown,
     image_layer,
     labels_layer,
     labels_layers,
     labels_of,
     open_store,
     scan_layers,
-    shown_scans,
     spacing_of,
     store_of,
     volume_of,
@@ -257,19 +257,34 @@ def test_a_labels_folder_does_not_bring_a_scan_that_is_shown(
     scan, store, tmp_path, monkeypatch
 ):
     store.close()
-    assert shown_scans(None) == {}
+    assert not Shown.in_viewer(None).scans
     viewer = ViewerModel()
     viewer.add_image(np.zeros((2, 3, 4)))  # of no file
-    assert shown_scans(viewer) == {}
+    assert not Shown.in_viewer(viewer).scans
     monkeypatch.chdir(tmp_path)
     viewer.add_layer(
         Layer.create(*image_layer(open_volume(scan.relative_to(tmp_path))))
     )
-    (labels,) = labels_layers(store.folder, shown_scans(viewer))
+    (labels,) = labels_layers(store.folder, Shown.in_viewer(viewer))
     assert labels[2] == "labels"
     viewer.layers[-1].scale = (1, 1, 1)  # no place for these labels any more
-    image, labels = labels_layers(store.folder, shown_scans(viewer))
+    image, labels = labels_layers(store.folder, Shown.in_viewer(viewer))
     assert tuple(image[1]["scale"]) == tuple(labels[1]["scale"]) == SPACING
+
+
+def test_labels_that_are_shown_are_not_opened_again(scan, store):
+    store.close()
+    viewer = ViewerModel()
+    watch(viewer)
+    for data in scan_layers(open_volume(scan)):
+        viewer.add_layer(Layer.create(*data))
+    shown = Shown.in_viewer(viewer)
+    with pytest.raises(MeUNetError, match=r"got fly\.meunet again; choose their layer"):
+        labels_layers(store.folder, shown)
+    (image,) = scan_layers(open_volume(scan), shown)
+    assert image[2] == "image"
+    viewer.layers.clear()
+    assert len(scan_layers(open_volume(scan), Shown.in_viewer(viewer))) == 2
 
 
 def test_a_labels_folder_without_its_scan_is_shown_alone(scan, store, told):
@@ -294,7 +309,7 @@ def test_labels_that_another_owns_are_shown_but_not_painted_on(store, viewer, to
     assert not layer.editable
     assert store_of(layer) is reader
     (message,) = told
-    assert "one writer" in message
+    assert "one place at a time" in message
     viewer.layers.remove(layer)
     assert store.writable
 

@@ -44,9 +44,9 @@ class WriteLock:
                 self._lock.acquire(timeout=0)
             except Timeout as error:
                 raise MeUNetError(
-                    f"{self._folder} must have one writer, got a second one beside "
-                    f"{self._owner_text()}; close it there, or open the labels for "
-                    "reading only"
+                    "labels can be changed in one place at a time, got "
+                    f"{self._folder}, which {self._owner_text()} has open; close it "
+                    "there, or open the labels for reading only"
                 ) from error
             try:
                 self._owner.write_text(_me(), encoding="utf-8")

@@ -8,9 +8,10 @@ run in worker threads, or where it is loaded already.
 import logging
 import weakref
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -45,6 +46,38 @@ _VOLUME, _STORE = "meunet volume", "meunet labels"  # keys in a layer's metadata
 _volumes: "WeakKeyDictionary[Image, tuple[Any, Volume]]" = WeakKeyDictionary()
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a viewer shows already.
+
+    Attributes
+    ----------
+    scans
+        Their scales, by resolved path.
+    labels
+        Resolved folders.
+    """
+
+    scans: Mapping[Path, Scale] = field(default_factory=dict)
+    labels: AbstractSet[Path] = frozenset()
+
+    @classmethod
+    def in_viewer(cls, viewer: "ViewerModel | None") -> "Shown":
+        """Look at the layers of a viewer."""
+        scans: dict[Path, Scale] = {}
+        labels: set[Path] = set()
+        for layer in viewer.layers if viewer is not None else ():
+            volume = layer.metadata.get(_VOLUME) if isinstance(layer, Image) else None
+            if volume is not None and volume.source.path is not None:
+                scans[volume.source.path.resolve()] = tuple(layer.scale)
+            if (store := store_of(layer)) is not None:
+                labels.add(store.folder.resolve())
+        return cls(scans, labels)
+
+
+NOTHING = Shown()
 
 
 def image_layer(volume: "Volume") -> LayerData:
@@ -82,12 +115,13 @@ def labels_layer(store: "LabelStore") -> LayerData:
     return data, attributes, "labels"
 
 
-def scan_layers(volume: "Volume") -> list[LayerData]:
-    """Return the image layer of a scan, and its labels if there are some."""
+def scan_layers(volume: "Volume", shown: Shown = NOTHING) -> list[LayerData]:
+    """Return the image layer of a scan, and its labels if they are not shown yet."""
     path = volume.source.path
-    if path is not None and labels_folder(path).exists():
+    folder = labels_folder(path) if path is not None else None
+    if folder is not None and folder.exists() and folder.resolve() not in shown.labels:
         try:
-            return _with_labels(volume, labels_folder(path))
+            return _with_labels(volume, folder)
         except MeUNetError as error:
             show_error(str(error))
     return [image_layer(volume)]
@@ -98,19 +132,7 @@ def holds_labels(path: Path) -> bool:
     return path.suffix == ".meunet" or is_labels_folder(path)
 
 
-def shown_scans(viewer: "ViewerModel | None") -> dict[Path, Scale]:
-    """Return the scans that a viewer shows, by resolved path, and their scales."""
-    shown: dict[Path, Scale] = {}
-    for layer in viewer.layers if viewer is not None else ():
-        volume = layer.metadata.get(_VOLUME) if isinstance(layer, Image) else None
-        if volume is not None and volume.source.path is not None:
-            shown[volume.source.path.resolve()] = tuple(layer.scale)
-    return shown
-
-
-def labels_layers(
-    folder: Path, shown: Mapping[Path, Scale] = MappingProxyType({})
-) -> list[LayerData]:
+def labels_layers(folder: Path, shown: Shown = NOTHING) -> list[LayerData]:
     """Return the labels layer of a folder, and its scan if that lies beside it.
 
     Parameters
@@ -118,15 +140,20 @@ def labels_layers(
     folder
         With the labels.
     shown
-        Scans that are not wanted again if they lie where they would, see `shown_scans`.
+        A scan that it holds is not wanted again if it lies where it would.
 
     Raises
     ------
     MeUNetError
-        If the labels cannot be read.
+        If the labels cannot be read, or are shown already.
     """
     from napari_meunet.volume.open import open_volume
 
+    if folder.resolve() in shown.labels:
+        raise MeUNetError(
+            f"labels must be opened once in a window, got {folder.name} again; choose "
+            "their layer in the list of layers"
+        )
     store = open_store(folder)
     scan = folder.parent / store.manifest.scan.name
     try:
@@ -134,7 +161,7 @@ def labels_layers(
     except MeUNetError:  # it was moved, or one of several channels was labelled
         return [labels_layer(store)]
     scale = image[1].get("scale", (1.0,) * len(AXES))
-    return [labels] if shown.get(scan.resolve()) == scale else [image, labels]
+    return [labels] if shown.scans.get(scan.resolve()) == scale else [image, labels]
 
 
 def folder_name(layer: str) -> str:

@@ -8,10 +8,10 @@ import napari
 from napari_meunet.errors import ChoiceError, MeUNetError
 from napari_meunet.plugin.layers import (
     LayerData,
+    Shown,
     holds_labels,
     labels_layers,
     scan_layers,
-    shown_scans,
 )
 from napari_meunet.plugin.watch import watch_current_viewer
 from napari_meunet.volume.open import open_volume
@@ -40,10 +40,11 @@ def read(path: Path_) -> list[LayerData]:
     """
     watch_current_viewer()
     scan = Path(path if isinstance(path, str) else path[0])
+    shown = Shown.in_viewer(napari.current_viewer())
     if holds_labels(scan):
-        return labels_layers(scan, shown_scans(napari.current_viewer()))
+        return labels_layers(scan, shown)
     try:
-        return scan_layers(open_volume(scan))
+        return scan_layers(open_volume(scan), shown)
     except ChoiceError as error:
         raise MeUNetError(f"{error}, or choose it in the Open dock") from error
 

@@ -15,10 +15,10 @@ from napari_meunet.plugin.docks.dock import Dock
 from napari_meunet.plugin.jobs import Question, tell
 from napari_meunet.plugin.layers import (
     LayerData,
+    Shown,
     holds_labels,
     labels_layers,
     scan_layers,
-    shown_scans,
 )
 from napari_meunet.plugin.widgets.fields.path_field import PathField
 from napari_meunet.plugin.widgets.fields.spacing_field import SpacingField
@@ -161,15 +161,14 @@ class OpenWidget(Dock):
     def _add(self) -> None:
         if self._found is None:
             return
-        volume = self._found.volume
+        volume, shown = self._found.volume, Shown.in_viewer(self._viewer)
         if volume is None:
-            shown = shown_scans(self._viewer)
             made = partial(labels_layers, shown=shown)
             self._load.ask(_made, made, self.path.path)
         else:
             if volume.spacing is None and self.spacing.value is not None:
                 volume = volume.with_spacing(self.spacing.value)
-            self._load.ask(_made, scan_layers, volume)
+            self._load.ask(_made, partial(scan_layers, shown=shown), volume)
         self.add.setEnabled(False)
         self.note.say("Adding it…")
 
