@@ -66,6 +66,20 @@ def test_the_eraser_does_so_too_and_the_range_may_change(viewer, dock, store, vo
     assert voxels[16][erased].max() <= 150
 
 
+def test_the_ends_of_the_range_have_no_end(viewer, dock, store, voxels):
+    low, high = 50, 150  # as of the brightness shown: some voxels lie beyond
+    dock.brush.range.setRange(low, high)
+    layer = viewer.layers["fly labels"]
+    layer.brush_size = 99
+    dock.brush.setChecked(True)
+    dock.brush.range.setValue((100, high))
+    layer.paint((16, 16, 20), 1)
+    np.testing.assert_array_equal(store.labels[16] == 1, voxels[16] >= 100)
+    dock.brush.range.setValue((low, 100))
+    layer.paint((16, 16, 20), 2)
+    np.testing.assert_array_equal(store.labels[16] == 2, voxels[16] <= 100)
+
+
 def test_a_plane_is_decoded_once_for_many_dabs(viewer, dock, voxels, monkeypatch):
     decoded = []
 

@@ -112,6 +112,17 @@ def test_what_was_marked_by_mistake_is_gone_back_to(viewer, widget, store):
     assert "1 of 2 places" in widget.state.text()
 
 
+def test_a_place_that_is_not_in_view_is_not_marked(viewer, widget, store):
+    press(viewer, "N")  # place (0, 1, 2)
+    viewer.dims.set_point(0, 32 * 3)
+    press(viewer, "R")
+    assert "must be in view: go to one of the planes 0 to 31" in widget.place.text()
+    assert not store.review().reviewed.places.any()
+    viewer.dims.set_point(0, 31 * 3)
+    press(viewer, "R")
+    assert np.argwhere(store.review().reviewed.places).tolist() == [[0, 1, 2]]
+
+
 def test_a_plane_of_a_place_is_kept(viewer, widget, store, qtbot):
     layer = viewer.layers[0]
     layer.corner_pixels = np.array([[0, 0, 0], [63, 39, 69]])

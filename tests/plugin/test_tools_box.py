@@ -82,12 +82,16 @@ def test_a_plane_is_changed_and_undone(box, viewer, store, qtbot):
     changed = store.labels != before
     assert np.flatnonzero(changed.any((1, 2))).tolist() == [10]
     assert (store.labels[10, 9:12, 9:12] == 1).all()
-    assert "9 voxels have changed" in box.using.result.text()
+    assert "9 voxels have changed, plane 10; undo takes" in box.using.result.text()
+    box.using.forget(store.journal.n_changes)  # nothing else has happened yet
+    assert box.using.result.text()
     layer = viewer.layers[0]
     assert layer.editable
     assert layer.mode == "paint"
     store.journal.undo()
     np.testing.assert_array_equal(store.labels, before)
+    box.using.forget(store.journal.n_changes)  # undo takes back something else now
+    assert not box.using.result.text()
 
 
 def test_everywhere_means_all_planes(box, store, qtbot):

@@ -253,6 +253,14 @@ def test_a_dock_opens_twice_and_fits_into_320_pixels(make_viewer, name, qtbot):
     assert add_dock(viewer, name) is not widget
 
 
+def test_what_was_tried_does_not_make_the_dock_wider(make_viewer, qtbot):
+    viewer = make_viewer(show=True)
+    widget = add_dock(viewer, "Correct")
+    widget.model.trial.choices.show()
+    widget.model.trial.comparison.show()
+    assert widget.minimumSizeHint().width() <= 320
+
+
 def test_the_open_dock_adds_a_scan(make_viewer, scan, qtbot):
     viewer = make_viewer()
     widget = add_dock(viewer, "Open")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from napari_meunet.labels.box import Box
     from napari_meunet.labels.editable import EditableLabels
     from napari_meunet.volume.volume import Volume
+
+
+DECIMALS = 2
+"""Of grey values that are no whole numbers."""
 
 
 class BrushBox(QGroupBox):
@@ -41,7 +46,10 @@ class BrushBox(QGroupBox):
         self._opening.answered.connect(self._take_scan)
         self._opening.failed.connect(lambda _: self._take_scan(None))
         self.range = QLabeledDoubleRangeSlider()
-        self.range.setToolTip("grey values of the scan that may be painted on")
+        self.range.setToolTip(
+            "grey values of the scan that may be painted on; the ends stand for all "
+            "that is darker or brighter, too"
+        )
         form = QFormLayout(self)
         form.addRow("Grey value", self.range)
         self.toggled.connect(self._limit)
@@ -67,6 +75,8 @@ class BrushBox(QGroupBox):
         self.setEnabled(scan is not None)
         if scan is not None:
             image = self._image.layer
+            whole = np.issubdtype(scan.dtype, np.integer)
+            self.range.setDecimals(0 if whole else DECIMALS)
             self.range.setRange(*image.contrast_limits_range)
             self.range.setValue(tuple(image.contrast_limits))
         self._limit()
@@ -92,6 +102,8 @@ class BrushBox(QGroupBox):
         from napari_meunet.volume.formats.planes import DecodedPlanes
 
         low, high = self.range.value()
+        low = -inf if low <= self.range.minimum() else low
+        high = inf if high >= self.range.maximum() else high
         is_decoded = isinstance(scan.planes, DecodedPlanes)
 
         # or every dab of the brush would decode it

@@ -165,6 +165,14 @@ class CorrectWidget(Dock):
         """Note that the place in view was looked at, and go to the next one."""
         if self._tour is None or self._tour.current is None:
             return
+        cut = shown_cut(self._viewer, self.layer.layer)
+        part = self._tour.review.item(self._tour.current).box[cut.axis if cut else 0]
+        if cut is not None and not part.start <= cut.plane < part.stop:
+            self.place.warn(
+                "What is marked must be in view: go to one of the planes "
+                f"{part.start} to {part.stop - 1}."
+            )
+            return
         try:
             self._tour.mark()
         except MeUNetError as error:
@@ -272,6 +280,7 @@ class CorrectWidget(Dock):
             return
         self._n_changes = n_changes
         self._tell_place()
+        self.tools.using.forget(n_changes)
         self.history.clear()
         if store is not None:
             self.history.show_history(store.journal.history)

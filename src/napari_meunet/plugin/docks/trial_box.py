@@ -105,11 +105,12 @@ class TrialBox(QWidget):
         for part in (self.try_it, self.row, self.comparison):
             column.addWidget(part)
         self.choices = QWidget()
-        buttons = QHBoxLayout(self.choices)
-        buttons.setContentsMargins(0, 0, 0, 0)
-        buttons.addWidget(self.take)
-        buttons.addWidget(self.where, 1)
-        buttons.addWidget(self.dismiss)
+        rows, buttons = QVBoxLayout(self.choices), QHBoxLayout()
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addWidget(self.where)
+        rows.addLayout(buttons)
+        for button in (self.take, self.dismiss):
+            buttons.addWidget(button)
         for part in (self.choices, self.using, self.result):
             column.addWidget(part)
 

@@ -56,10 +56,14 @@ class HistoryList(QListWidget):
 
 def words(stroke: "Stroke") -> str:
     """Return a stroke in a line: ``"14:02 painted 1,204 voxels, plane 31"``."""
-    z = stroke.box[0]
-    planes = f"planes {z.start} to {z.stop - 1}"
-    where = planes if z.stop - z.start > 1 else f"plane {z.start}"
     when = stroke.time.astimezone().strftime("%H:%M")
     tool = TOOLS.get(stroke.tool, f"{stroke.tool}:")
     voxels = "voxel" if stroke.n_voxels == 1 else "voxels"
-    return f"{when} {tool} {stroke.n_voxels:,} {voxels}, {where}"
+    return f"{when} {tool} {stroke.n_voxels:,} {voxels}, {planes_in_words(stroke)}"
+
+
+def planes_in_words(stroke: "Stroke") -> str:
+    """Return which planes along z a stroke has changed something in."""
+    z = stroke.box[0]
+    planes = f"planes {z.start} to {z.stop - 1}"
+    return planes if z.stop - z.start > 1 else f"plane {z.start}"

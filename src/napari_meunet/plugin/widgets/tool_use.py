@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_meunet.plugin.hold import hold
 from napari_meunet.plugin.jobs import Ending, Job
+from napari_meunet.plugin.widgets.history_list import planes_in_words
 from napari_meunet.plugin.widgets.job_row import JobRow
 from napari_meunet.plugin.widgets.note import Note
 
@@ -27,6 +28,7 @@ class ToolUse(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._job: Job | None = None
+        self._told_at: int | None = None
         self.row = JobRow()
         self.row.cancel.setToolTip("stop, and change nothing")
         self.result = Note(muted=True)
@@ -62,12 +64,22 @@ class ToolUse(QWidget):
         job, self._job = self._job, None
         done = store.journal.history.done
         if done and done[-1] is not last and ending is not Ending.FAILED:
-            n_voxels = done[-1].n_voxels  # a tool may end before it is cancelled
-            self.result.say(f"{n_voxels:,} voxels have changed; undo takes it back.")
+            stroke = done[-1]  # a tool may end before it is cancelled
+            self.result.say(
+                f"{stroke.n_voxels:,} voxels have changed, {planes_in_words(stroke)}; "
+                "undo takes it back."
+            )
         elif job is not None and job.late_error:
             self.result.warn(job.late_error)
         elif ending is Ending.CANCELLED:
             self.result.say("Stopped; nothing has changed.")
         elif ending is Ending.COMPLETE:
             self.result.say("There was nothing to change.")
+        self._told_at = store.journal.n_changes
         self.changed.emit()
+
+    def forget(self, n_changes: int) -> None:
+        """Say nothing of a tool any more, once something else has changed."""
+        if self._told_at is not None and n_changes != self._told_at:
+            self._told_at = None
+            self.result.say("")
