@@ -63,7 +63,9 @@ def place(viewer):
 def test_the_keys_lead_through_the_places_the_worst_first(viewer, widget, store):
     assert "0 of 2 places reviewed" in widget.state.text()
     assert not widget.reviewed.isEnabled()
+    viewer.add_points(np.zeros((1, 3)))
     press(viewer, "N")
+    assert viewer.layers.selection.active is viewer.layers[0]  # to paint on
     assert place(viewer) == (10, 38, 69)  # in the last, smaller block
     press(viewer, "N")
     assert place(viewer) == (38, 14, 6)
@@ -87,7 +89,7 @@ def test_what_is_left_is_told_beside_what_is_labelled(store):
     assert "with a label" not in progress_in_words(store.review())  # there is none
     store.write((0, 0, 0), np.ones((10, 10, 10), np.uint8))
     wrong = 64 * (200 + 100) / 255
-    expected = f"as many as {wrong / 1000:.1%} of those with a label."
+    expected = f"beside 1,000 with a label ({wrong / 1000:.1%})."
     assert expected in progress_in_words(store.review())
 
 

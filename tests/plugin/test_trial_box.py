@@ -79,6 +79,7 @@ def test_the_labels_that_are_tried_are_those_of_a_whole_run(
     found = tried(box, qtbot)
     np.testing.assert_array_equal(found.labels, expected[TRIED])
     assert not store.labels.any()  # nothing has changed yet
+    assert f"{np.count_nonzero(expected[TRIED]):,} voxels differ" in box.result.text()
     layer = viewer.layers["fly labels tried"]
     start = viewer.layers["fly labels"].data_to_world((14, 3, 5))
     np.testing.assert_allclose(layer.data_to_world((0, 0, 0)), start)
@@ -103,6 +104,12 @@ def test_what_is_taken_over_is_what_was_asked_for(expected, box, qtbot, viewer, 
     viewer.dims.set_point(0, viewer.layers[1].data_to_world((3, 0, 0))[0])
     box.take.click()
     assert "Nothing of what was tried" in box.using.result.text()
+
+
+def test_if_nothing_differs_that_is_said(expected, box, qtbot, store):
+    store.write((0, 0, 0), expected)
+    tried(box, qtbot)
+    assert "the same as those that are there" in box.result.text()
 
 
 def test_the_pictures_show_the_model_yours_and_the_trial(

@@ -19,7 +19,7 @@ import numpy as np
 import pint
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.notifications import show_error, show_warning
+from napari.utils.notifications import show_error, show_info, show_warning
 
 from napari_meunet.config import LabelClass
 from napari_meunet.errors import MeUNetError
@@ -158,7 +158,8 @@ def labels_layers(folder: Path, shown: Shown = NOTHING) -> list[LayerData]:
     scan = folder.parent / store.manifest.scan.name
     try:
         image, labels = _in_one_space(open_volume(scan), store)
-    except MeUNetError:  # it was moved, or one of several channels was labelled
+    except MeUNetError as error:  # moved, or one of several channels was labelled
+        show_info(f"These labels are shown without their scan: {error}")
         return [labels_layer(store)]
     scale = image[1].get("scale", (1.0,) * len(AXES))
     return [labels] if shown.scans.get(scan.resolve()) == scale else [image, labels]

@@ -63,12 +63,15 @@ class Tried:
         Where the model was tried.
     labels
         What it says there, uint8 ``(z, y, x)``.
+    n_different
+        Voxels that had another label then.
     """
 
     volume: "Volume"
     store: "LabelStore"
     box: Box
     labels: NDArray[np.uint8]
+    n_different: int
 
     def layer_over(self, layer: Labels) -> Labels:
         """Return outlines of the new labels that lie over those of a layer."""
@@ -163,4 +166,5 @@ def try_as_asked(trial: Trial) -> Generator[Progress, None, Tried]:
     how = SegmentationConfig(average=averages_as_before(store, checkpoint.card))
     parent = store.folder.parent
     labels = yield from segment_part(volume, checkpoint, how, trial.box, parent)
-    return Tried(volume, store, trial.box, labels)
+    n_different = np.count_nonzero(store.labels[trial.box] != labels)
+    return Tried(volume, store, trial.box, labels, int(n_different))

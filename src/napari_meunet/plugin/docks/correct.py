@@ -228,6 +228,7 @@ class CorrectWidget(Dock):
         if self._tour.current is None:
             self._frame.hide()
         if item is not None:
+            self._viewer.layers.selection.active = self.layer.layer
             fly_to(self._viewer, self.layer.layer, item)
             self._frame.show(self.layer.layer, item.box)
             self.across.fly_to(item.center)
@@ -329,14 +330,15 @@ def progress_in_words(review: "Review") -> str:
     left = float(wrong[~seen].sum())
     share = 1 - left / wrong.sum() if wrong.any() else 1.0
     n = review.n_labelled
-    beside = f", as many as {left / n:.1%} of those with a label" if n else ""
+    beside = f", beside {n:,.0f} with a label ({left / n:.1%})" if n else ""
     judged = (
-        f"This goes by {review.calibration.n_scans} other scans."
+        "How often the model errs was measured on "
+        f"{review.calibration.n_scans} other scans."
         if review.calibration
         else "How well it judges itself has not been measured."
     )
     return (
-        f"{n_seen:,} of {n_places:,} places reviewed, with {share:.0%} of the voxels "
-        f"that may be expected to be wrong; about {left:,.0f} are left"
+        f"{n_seen:,} of {n_places:,} places reviewed, with {share:.0%} of what is "
+        f"expected to be wrong. About {left:,.0f} wrong voxels are left"
         f"{beside}. {judged}"
     )

@@ -174,7 +174,7 @@ class TrialBox(QWidget):
             layer = self._layers.layer
             self._outlines = self._viewer.add_layer(found[0].layer_over(layer))
             self._viewer.layers.selection.active = layer
-            self.result.say("The outlines in the picture are the new labels.")
+            self.result.say(_in_words(found[0].n_different))
         elif ending is Ending.CANCELLED:
             self.result.say("Stopped.")
         self.refresh()
@@ -226,3 +226,11 @@ class TrialBox(QWidget):
         self.result.say("")
         self.using.result.say("")
         self.refresh()
+
+
+def _in_words(n_different: int) -> str:
+    """Return what a person should know of what was tried."""
+    if not n_different:
+        return "The new labels are the same as those that are there."
+    voxels = "voxel differs" if n_different == 1 else "voxels differ"
+    return f"The outlines in the picture are the new labels: {n_different:,} {voxels}."
