@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.correction", description=__doc__
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=range(7001, 7010))
+    parser.add_argument("--seeds", nargs="+", type=int, default=range(7005, 7010))
     parser.add_argument(
         "--shape", nargs=3, type=int, default=(384, 168, 168), metavar=("Z", "Y", "X")
     )
