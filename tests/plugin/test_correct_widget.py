@@ -11,6 +11,7 @@ from napari.utils.key_bindings import coerce_keybinding
 from napari_meunet.labels.box import box_at
 from napari_meunet.labels.journal.history import Stroke
 from napari_meunet.labels.reviewed import Reviewed
+from napari_meunet.labels.tools.keep import Keep
 from napari_meunet.plugin.docks.correct import CorrectWidget, progress_in_words
 from napari_meunet.plugin.layers import labels_layer
 from napari_meunet.plugin.view import camera_of
@@ -291,6 +292,20 @@ def test_strokes_are_listed_and_stepped_through(viewer, widget, store, qtbot):
     assert store.labels[:].sum() == 2
     widget.redo.click()
     assert store.labels[:].sum() == 3
+
+
+@pytest.mark.parametrize("of", ["tools", "trial"])
+def test_what_a_tool_did_is_said_until_something_else_is_done(
+    viewer, widget, store, qtbot, of
+):
+    using = {"tools": widget.tools, "trial": widget.model.trial}[of].using
+    using.begin(viewer.layers[0], store, Keep(), box_at((0, 0, 0), (2, 3, 4)))
+    qtbot.waitUntil(lambda: not using.busy)
+    widget._refresh_history()
+    assert "24 voxels have changed, planes 0 to 1; undo" in using.result.text()
+    store.editable()[0, 0, 0] = 1
+    widget._refresh_history()
+    assert not using.result.text()
 
 
 def test_without_labels_of_ours_it_says_what_to_do(viewer, widget, store):

@@ -166,13 +166,14 @@ class CorrectWidget(Dock):
         if self._tour is None or self._tour.current is None:
             return
         cut = shown_cut(self._viewer, self.layer.layer)
-        part = self._tour.review.item(self._tour.current).box[cut.axis if cut else 0]
-        if cut is not None and not part.start <= cut.plane < part.stop:
-            self.place.warn(
-                "What is marked must be in view: go to one of the planes "
-                f"{part.start} to {part.stop - 1}."
-            )
-            return
+        if cut is not None:
+            part = self._tour.review.item(self._tour.current).box[cut.axis]
+            if not part.start <= cut.plane < part.stop:
+                self.place.warn(
+                    "What is marked must be in view: go to one of the planes "
+                    f"{part.start} to {part.stop - 1}."
+                )
+                return
         try:
             self._tour.mark()
         except MeUNetError as error:
@@ -281,7 +282,8 @@ class CorrectWidget(Dock):
             return
         self._n_changes = n_changes
         self._tell_place()
-        self.tools.using.forget(n_changes)
+        for using in (self.tools.using, self.model.trial.using):
+            using.forget(n_changes)
         self.history.clear()
         if store is not None:
             self.history.show_history(store.journal.history)

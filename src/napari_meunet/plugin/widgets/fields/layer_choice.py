@@ -78,8 +78,8 @@ class LayerChoice(QComboBox):
         self.blockSignals(True)
         self.clear()
         self.addItems([layer.name for layer in layers])
-        left = before if before in layers else layers[-1] if layers else None
-        self.layer = new[-1] if new else left
+        kept = [before] if before in layers else layers
+        self.layer = (new or kept or [None])[-1]
         self.blockSignals(False)
         # napari hands a new proxy of the same layer to plugins each time
         if self.layer != before:
