@@ -10,6 +10,7 @@ from napari_meunet.labels.folder import labels_folder
 from napari_meunet.labels.store import LabelStore
 from napari_meunet.labels.tiff import ome_calibration
 from napari_meunet.network.card import Card, NetworkConfig
+from napari_meunet.plugin.widgets.fields.model_choice import new_models
 from napari_meunet.volume.open import open_volume
 from napari_meunet.volume.volume import Spacing
 
@@ -20,6 +21,12 @@ CLASSES = (
     LabelClass(value=1, name="gut", color="#ff8000"),
     LabelClass(value=2, name="ovary", color="#0080ff"),
 )
+
+
+@pytest.fixture(autouse=True)
+def no_new_models(monkeypatch):
+    """Forget the models that tests before this one have made in this process."""
+    monkeypatch.setattr(new_models, "paths", [])
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from napari_meunet.network.card import BUNDLED, read_card
 from napari_meunet.plugin.docks.correct import CorrectWidget
 from napari_meunet.plugin.layers import image_layer, labels_layer
 from napari_meunet.plugin.learning import new_model_path, outcome_in_words
-from napari_meunet.plugin.widgets.fields.model_choice import ModelChoice, new_models
+from napari_meunet.plugin.widgets.fields.model_choice import ModelChoice
 from napari_meunet.training.output import candidates
 from napari_meunet.volume.open import open_volume
 
@@ -69,7 +69,6 @@ def test_a_better_model_is_offered_everywhere_and_learns_next(
     box, qtbot, model, scan, monkeypatch
 ):
     monkeypatch.setattr(Outcome, "is_better", True)
-    monkeypatch.setattr(new_models, "paths", [])
     others = ModelChoice()  # as the one of the Segment dock
     qtbot.addWidget(others)
     chosen = others.model
